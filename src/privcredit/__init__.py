@@ -1,0 +1,1 @@
+"""privcredit: eligibility from encrypted partial scores."""

@@ -1,0 +1,1 @@
+"""What programs talk through: one abstract channel, several carriers, exact accounting."""

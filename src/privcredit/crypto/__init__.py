@@ -1,0 +1,1 @@
+"""Hazmat: the mathematics. No I/O, no clock, randomness injected; see `protocols/`."""

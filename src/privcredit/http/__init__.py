@@ -1,0 +1,1 @@
+"""The same roles over HTTPS: one app per role, channel and client."""

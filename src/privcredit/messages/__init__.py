@@ -1,0 +1,1 @@
+"""Frozen message types and the one codec that every wire format goes through."""

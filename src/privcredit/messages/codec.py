@@ -1,0 +1,85 @@
+"""One codec: msgpack between programs, JSON on HTTP, both strict, both bounded.
+
+Every message is a frozen `Message`; numbers of cryptography travel as bytes of fixed length, never as decimals.
+"""
+
+import json
+from typing import Any, TypeVar
+
+import msgspec
+
+from privcredit.errors import UsageError
+
+MAX_MESSAGE_BYTES = 1 << 20
+"""A program message of one question is below 100 kB; 1 MiB leaves room and stops floods."""
+
+PROTOCOL_VERSION = 1
+"""Bound into every signature, proof and envelope."""
+
+
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of all wire types: frozen, no unknown fields."""
+
+
+M = TypeVar("M")
+
+
+class MalformedError(UsageError):
+    """Bytes that are not the message they should be; the sentence names the field."""
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    """Return the canonical msgpack bytes of `message` (field order is declaration order)."""
+    return msgspec.msgpack.encode(message)
+
+
+def decode(data: bytes, kind: type[M], limit: int = MAX_MESSAGE_BYTES) -> M:
+    """Return the message in `data`, refusing whatever would not encode to the very same bytes.
+
+    The comparison with the re-encoding refuses duplicate keys, reordered fields and trailing bytes in one rule.
+    """
+    _check_size(data, limit)
+    try:
+        message = msgspec.msgpack.decode(data, type=kind)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise MalformedError(f"A {kind.__name__} message cannot be read: {error}.") from error
+    if msgspec.msgpack.encode(message) != data:
+        raise MalformedError(f"A {kind.__name__} message is not in canonical form; send it as the codec wrote it.")
+    return message
+
+
+def encode_json(message: object) -> bytes:
+    """Return `message` as JSON; bytes fields become base64."""
+    return msgspec.json.encode(message)
+
+
+def decode_json(data: bytes, kind: type[M], limit: int = MAX_MESSAGE_BYTES) -> M:
+    """Return the message in JSON `data`; refuses duplicate keys, NaN, unknown fields and deep nesting.
+
+    Nesting beyond the interpreter's recursion limit ends in RecursionError inside the parser, refused here.
+    """
+    _check_size(data, limit)
+    try:
+        plain = json.loads(data, object_pairs_hook=_unique_keys, parse_constant=_no_constants)
+        return msgspec.convert(plain, kind, builtin_types=())
+    except MalformedError:
+        raise
+    except (ValueError, RecursionError) as error:  # msgspec.ValidationError and json.JSONDecodeError are ValueErrors
+        raise MalformedError(f"A {getattr(kind, '__name__', 'JSON')} body cannot be read: {error}.") from error
+
+
+def _check_size(data: bytes, limit: int) -> None:
+    if len(data) > limit:
+        raise MalformedError(f"A message of {len(data)} bytes is over the limit of {limit}; split it or check the sender.")
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = dict(pairs)
+    if len(keys) != len(pairs):
+        repeated = next(key for key, _ in pairs if sum(key == other for other, _ in pairs) > 1)
+        raise MalformedError(f"A JSON body has the key {repeated!r} twice; send it once.")
+    return keys
+
+
+def _no_constants(name: str) -> Any:  # noqa: ANN401 - json's hook demands it
+    raise MalformedError(f"A JSON body holds {name}, which is not a JSON number.")

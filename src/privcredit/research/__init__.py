@@ -1,0 +1,1 @@
+"""Schemes, data and measurements for researchers."""

@@ -1,0 +1,1 @@
+"""Scorecards, PMML import and policies: plain arithmetic."""

@@ -1,0 +1,1 @@
+"""Where a holder's records live: scorecards compiled to its own engine."""
