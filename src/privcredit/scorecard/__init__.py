@@ -1,1 +1,1 @@
-"""Scorecards, PMML import and policies: plain arithmetic."""
+"""Scorecards and policies: plain arithmetic on published rules, no I/O but files that the caller names."""
