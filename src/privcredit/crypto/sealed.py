@@ -1,10 +1,10 @@
 """Sealed boxes: anyone can seal to a public key, only its owner opens (libsodium `crypto_box_seal`).
 
-A box does not say who sealed it, binds no context, and shows the length of its plaintext. What needs an author
-goes through `envelope`; what needs a context carries it inside.
+A box does not say who sealed it, binds no context, and shows the length of its plaintext. What needs an
+author goes through `envelope`; what needs a context carries it inside.
 
-The stated exception to injected randomness: libsodium draws each box's ephemeral key from the operating system,
-so sealing takes no `Randomness` and differs from run to run. Long-term keys are drawn from the argument.
+The stated exception to injected randomness: libsodium draws each box's ephemeral key from the operating
+system, so sealing takes no `Randomness` and differs from run to run. Long-term keys come from the argument.
 """
 
 from typing import Final, NoReturn
@@ -35,9 +35,7 @@ class SealingKey:
 
     def __init__(self, seed: bytes) -> None:
         if len(seed) != SEED_BYTES:
-            raise UsageError(
-                f"A sealing key's seed has {SEED_BYTES} bytes, not {len(seed)}; check the key file."
-            )
+            raise UsageError(f"A sealing key's seed has {SEED_BYTES} bytes, not {len(seed)}; check the key file.")
         self._seed = seed
         public, self._secret = crypto_box_seed_keypair(seed)
         self.public: Final[bytes] = public
@@ -70,9 +68,7 @@ class SealingKey:
         return "SealingKey(<secret>)"
 
     def __reduce__(self) -> NoReturn:
-        raise UsageError(
-            "A sealing key cannot be pickled or copied; export its seed into an encrypted key file."
-        )
+        raise UsageError("A sealing key cannot be pickled or copied; export its seed into an encrypted key file.")
 
 
 def seal(public_bytes: bytes, plaintext: bytes) -> bytes:
@@ -82,9 +78,7 @@ def seal(public_bytes: bytes, plaintext: bytes) -> bytes:
             f"A message of {len(plaintext)} bytes is too large to seal; a box may have {MAX_BOX_BYTES} bytes."
         )
     if len(public_bytes) != PUBLIC_KEY_BYTES:
-        raise UsageError(
-            f"A sealing key has {PUBLIC_KEY_BYTES} bytes, not {len(public_bytes)}; check the registry."
-        )
+        raise UsageError(f"A sealing key has {PUBLIC_KEY_BYTES} bytes, not {len(public_bytes)}; check the registry.")
     try:
         return crypto_box_seal(plaintext, public_bytes)
     except CryptoError as error:  # libsodium refuses points of small order, whose shared secret is known
@@ -106,12 +100,8 @@ def sealing_key_from_jwk(jwk: dict[str, object]) -> bytes:
     """Return the 32 bytes of an X25519 public JWK. Raises UsageError for any other key."""
     x = jwk.get("x")
     if "d" in jwk or jwk.get("kty") != "OKP" or jwk.get("crv") != "X25519" or not isinstance(x, str):
-        raise UsageError(
-            "This JWK is not a public X25519 key (kty OKP, crv X25519, x); ask its owner for one."
-        )
+        raise UsageError("This JWK is not a public X25519 key (kty OKP, crv X25519, x); ask its owner for one.")
     try:
         return check_sealing_key(decode_base64url(x))
     except ValueError as error:
-        raise UsageError(
-            "The field x of this JWK is not canonical base64url; export the key again."
-        ) from error
+        raise UsageError("The field x of this JWK is not canonical base64url; export the key again.") from error

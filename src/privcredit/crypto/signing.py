@@ -1,9 +1,9 @@
 """Ed25519 signatures: compact JWS for what outsiders read, raw signatures inside envelopes.
 
 A JWS here has exactly the header fields `alg`, `kid` (the party's name) and `typ` (the purpose). The payload
-bytes are signed and hashed as they are; nobody re-encodes them. Signing goes through joserfc. Verification does
-not: joserfc verifies with `cryptography`, which accepts keys of small order, under which one signature fits
-many messages. libsodium refuses those, S + L and non-canonical points; we refuse other encodings than ours.
+bytes are signed and hashed as they are; nobody re-encodes them. Signing goes through joserfc. Verification
+does not: joserfc verifies with `cryptography`, which accepts keys of small order, under which one signature
+fits many messages. libsodium refuses those, S + L and non-canonical points; we refuse any other encoding.
 
 Sources: RFC 7515 (JWS), RFC 8037 and RFC 9864 (Ed25519 in JOSE), RFC 8032 (Ed25519).
 """
@@ -50,9 +50,7 @@ class SigningKey:
 
     def __init__(self, seed: bytes) -> None:
         if len(seed) != SEED_BYTES:
-            raise UsageError(
-                f"A signing key's seed has {SEED_BYTES} bytes, not {len(seed)}; check the key file."
-            )
+            raise UsageError(f"A signing key's seed has {SEED_BYTES} bytes, not {len(seed)}; check the key file.")
         self._key = SodiumSigningKey(seed)
         self.public_bytes: Final[bytes] = bytes(self._key.verify_key)
         self._jose = OKPKey.import_key({**public_jwk(self.public_bytes), "d": encode_base64url(seed)})
@@ -83,9 +81,7 @@ class SigningKey:
         return "SigningKey(<secret>)"
 
     def __reduce__(self) -> NoReturn:
-        raise UsageError(
-            "A signing key cannot be pickled or copied; export its seed into an encrypted key file."
-        )
+        raise UsageError("A signing key cannot be pickled or copied; export its seed into an encrypted key file.")
 
 
 def sign_jws(key: SigningKey, kid: str, typ: str, payload: bytes) -> str:
@@ -127,13 +123,9 @@ def verify_signature(message: bytes, signature: bytes, public_bytes: bytes, culp
     try:
         VerifyKey(check_public_key(public_bytes)).verify(message, signature)
     except UsageError as error:
-        raise InvalidProofError(
-            culprit, STEP, "the public key is not an Ed25519 key of full order"
-        ) from error
+        raise InvalidProofError(culprit, STEP, "the public key is not an Ed25519 key of full order") from error
     except BadSignatureError as error:
-        raise InvalidProofError(
-            culprit, STEP, "a signature does not verify under the registered key"
-        ) from error
+        raise InvalidProofError(culprit, STEP, "a signature does not verify under the registered key") from error
 
 
 @lru_cache(maxsize=1024)
@@ -167,18 +159,14 @@ def public_from_jwk(jwk: Mapping[str, object]) -> bytes:
             "This JWK holds a private key; publish only the fields kty, crv, x and kid, and replace the key."
         )
     if jwk.get("kty") != "OKP" or jwk.get("crv") != "Ed25519" or jwk.get("use", "sig") != "sig":
-        raise UsageError(
-            "This JWK is not an Ed25519 signing key (kty OKP, crv Ed25519); ask its owner for one."
-        )
+        raise UsageError("This JWK is not an Ed25519 signing key (kty OKP, crv Ed25519); ask its owner for one.")
     x = jwk.get("x")
     if not isinstance(x, str):
         raise UsageError("This JWK lacks the text field x, the public key in base64url; add it.")
     try:
         return check_public_key(decode_base64url(x))
     except ValueError as error:
-        raise UsageError(
-            "The field x of this JWK is not canonical base64url; export the key again."
-        ) from error
+        raise UsageError("The field x of this JWK is not canonical base64url; export the key again.") from error
 
 
 def jwks(keys: Mapping[str, bytes]) -> dict[str, list[dict[str, str]]]:

@@ -1,1 +1,1 @@
-"""Who is asked about: pseudonyms, registrations, enrolments, consents and nullifiers (`protocols/consent/spec.md`)."""
+"""Who is asked about: pseudonyms, enrolments, consents and nullifiers (`protocols/consent/spec.md`)."""

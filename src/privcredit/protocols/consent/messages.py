@@ -1,7 +1,7 @@
 """Messages of the consent protocol; `protocols/consent/spec.md` is normative.
 
-Points and proofs are raw bytes: a point has 32, an equality proof 64; ids, digests and nonces have 32. The types below
-carry these lengths, so that a message with another length is refused while it is decoded.
+Points and proofs are raw bytes: a point has 32, an equality proof 64; ids, digests and nonces have 32. The types
+carry these lengths, so a message with another length is refused while it is decoded.
 """
 
 from typing import Annotated, Final
@@ -36,7 +36,7 @@ Proof = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
 Count = Annotated[int, msgspec.Meta(ge=0, lt=MAX_TIME)]
 
 
-class QueryHeader(Message):
+class QueryHeader(Message, frozen=True):
     """The public part of a presentation; every signature and proof of one query covers it.
 
     Made by the wallet, seen by the verifier, the coordinator, the policy's holders and the authorities.
@@ -63,7 +63,7 @@ class QueryHeader(Message):
     """E."""
 
 
-class Consent(Message):
+class Consent(Message, frozen=True):
     """One holder's consent: the proof that pseudonym, Q and E have one secret. Seen by that holder alone."""
 
     header_digest: Bytes32
@@ -72,28 +72,28 @@ class Consent(Message):
     proof: Proof
 
 
-class SealedConsent(Message):
+class SealedConsent(Message, frozen=True):
     """A `Consent` in a sealed box for `holder`; verifier and coordinator carry it unread."""
 
     holder: Name
     box: Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_BOX)]
 
 
-class Presentation(Message):
+class Presentation(Message, frozen=True):
     """The wallet's answer to a verifier's request."""
 
     header: QueryHeader
     consents: Annotated[tuple[SealedConsent, ...], msgspec.Meta(min_length=1, max_length=MAX_HOLDERS)]
 
 
-class Registration(Message):
-    """Wallet to registrar, with a one-time code that the registrar gave to the person: N_0 and the proof of k."""
+class Registration(Message, frozen=True):
+    """Wallet to registrar, with the one-time code that the person got there: N_0 and the proof of k."""
 
     root_point: Bytes32
     proof: Proof
 
 
-class Credential(Message):
+class Credential(Message, frozen=True):
     """What the registrar signs (payload of a JWS): this person has this N_0."""
 
     version: int
@@ -104,8 +104,8 @@ class Credential(Message):
     issued: Count
 
 
-class Enrolment(Message):
-    """Wallet to holder, with a one-time code that the holder gave to the person: N_h has the k of N_0."""
+class Enrolment(Message, frozen=True):
+    """Wallet to holder, with the one-time code that the person got there: N_h has the k of N_0."""
 
     holder: Name
     pseudonym: Bytes32
@@ -114,7 +114,7 @@ class Enrolment(Message):
     proof: Proof
 
 
-class SubjectOrder(Message):
+class SubjectOrder(Message, frozen=True):
     """Wallet to holder: an order in the pseudonym's name, such as an opt-out. The nonce is accepted once."""
 
     holder: Name
