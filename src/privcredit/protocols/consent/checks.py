@@ -55,17 +55,33 @@ def check_terms(header: QueryHeader, terms: QueryTerms) -> None:
     """
     expected_id = query_id(header.policy_hash, header.verifier, header.request_id, header.wallet_nonce)
     rules = (
-        (header.version == PROTOCOL_VERSION, "wrong-version", "the protocol's version"),
-        (header.scheme == terms.scheme, "wrong-scheme", "the scheme"),
-        (header.policy_hash == terms.policy_hash, "wrong-policy", "the policy"),
-        (header.key_fingerprint == terms.key_fingerprint, "wrong-key", "the authorities' key"),
-        (header.verifier in terms.verifiers, "wrong-verifier", "a verifier that the policy allows"),
-        (header.query_id == expected_id, "wrong-query-id", "the id that its nonces give"),
-        (header.epoch == epoch_of(header.expires, terms), "wrong-epoch", "the epoch that its expiry gives"),
-        (header.index < terms.budget, "over-budget", "an evaluation within the budget of this epoch"),
+        (header.version == PROTOCOL_VERSION, "wrong-version", "This query speaks another protocol version; update."),
+        (header.scheme == terms.scheme, "wrong-scheme", "This query is for another scheme; ask its parties."),
+        (
+            header.policy_hash == terms.policy_hash,
+            "wrong-policy",
+            "This query is for another policy; fetch the registry.",
+        ),
+        (
+            header.key_fingerprint == terms.key_fingerprint,
+            "wrong-key",
+            "This query is for another key; fetch the registry.",
+        ),
+        (
+            header.verifier in terms.verifiers,
+            "wrong-verifier",
+            "This query is for a verifier the policy does not allow.",
+        ),
+        (header.query_id == expected_id, "wrong-query-id", "This query's id is not the one that its nonces give."),
+        (header.epoch == epoch_of(header.expires, terms), "wrong-epoch", "This query's expiry lies in another epoch."),
+        (
+            header.index < terms.budget,
+            "over-budget",
+            "The budget of this epoch has fewer evaluations; wait for the next.",
+        ),
     )
-    for holds, reason, what in rules:
-        _require(holds, reason, f"This query does not name {what}; make a new presentation under the current policy.")
+    for holds, reason, sentence in rules:
+        _require(holds, reason, sentence)
 
 
 def check_header(header: QueryHeader, terms: QueryTerms, now: int) -> None:

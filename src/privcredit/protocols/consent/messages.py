@@ -22,10 +22,10 @@ MAX_HOLDERS: Final = 64
 """Holders of one policy; also bounds the proofs that one presentation makes others check."""
 
 MAX_BOX: Final = 1024
-"""A sealed consent has about 330 bytes."""
+"""A sealed consent has about 225 bytes and a holder name."""
 
 MAX_CREDENTIAL: Final = 4096
-"""A credential is a JWS of about 600 characters."""
+"""A credential is a JWS of about 350 characters and three names."""
 
 MAX_TIME: Final = 1 << 53
 """Unix seconds and epochs: what JSON numbers carry exactly."""
