@@ -1,9 +1,12 @@
 """Modular powers, told apart by whether the exponent is secret.
 
 `powmod_secret` runs GMP's side-channel silent `mpz_powm_sec` (threats.md A9), `powmod_public` the faster sliding
-window.
-Both release the interpreter lock in threads that called `release_gil`.
+window. Both let other threads run meanwhile. The switch for that belongs to the thread's gmpy2 context and is set back
+afterwards: left on, a multiplication of 6 us would hand the interpreter over too, and wait for its return.
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import gmpy2
 from gmpy2 import mpz
@@ -11,17 +14,16 @@ from gmpy2 import mpz
 from privcredit.errors import UsageError
 
 
-def release_gil() -> None:
-    """Let this thread's long gmpy2 operations run beside other threads. Call once in each worker thread.
-
-    gmpy2 keeps the switch in a context per thread, off by default.
-    """
-    gmpy2.get_context().allow_release_gil = True
-
-
 def powmod_public(base: int, exponent: int, modulus: int) -> mpz:
-    """Return base^exponent mod modulus; the running time depends on the exponent, so it must be public."""
-    return gmpy2.powmod(base, exponent, modulus)
+    """Return base^exponent mod modulus; the running time depends on the exponent, so it must be public.
+
+    Raises UsageError for a negative exponent of a base that has no inverse.
+    """
+    try:
+        with _released():
+            return gmpy2.powmod(base, exponent, modulus)
+    except ZeroDivisionError as error:
+        raise UsageError("A base has no inverse for this modulus; check it before raising it to a power.") from error
 
 
 def powmod_secret(base: int, exponent: int, modulus: int) -> mpz:
@@ -34,4 +36,17 @@ def powmod_secret(base: int, exponent: int, modulus: int) -> mpz:
         raise UsageError("A secret power needs an odd modulus and an exponent of at least 0; invert the base instead.")
     if exponent == 0:  # mpz_powm_sec is defined for positive exponents only
         return mpz(1) % modulus
-    return gmpy2.powmod_sec(base, exponent, modulus)
+    with _released():
+        return gmpy2.powmod_sec(base, exponent, modulus)
+
+
+@contextmanager
+def _released() -> Iterator[None]:
+    """Release the interpreter lock during gmpy2's long operations in this thread."""
+    context = gmpy2.get_context()
+    before = context.allow_release_gil
+    context.allow_release_gil = True
+    try:
+        yield
+    finally:
+        context.allow_release_gil = before

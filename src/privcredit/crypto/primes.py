@@ -10,20 +10,25 @@ import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
+from privcredit.crypto.integers import powmod_public
 from privcredit.crypto.randomness import MAX_DRAWS, Randomness, bits
 from privcredit.errors import UsageError
 
-SIEVE_BOUND = 1 << 20
-"""Both p' and 2 p' + 1 are free of factors below this; measured best near 2^20 at 1024 to 1536 bits."""
+WIDE_SIEVE_BITS = 1024
+"""From this length on a primality test costs so much that a wide sieve pays (measured at 1024 and 1536 bits)."""
 
-SIEVE_STEPS = 1 << 16
-"""Candidates a window of the sieve covers; one window holds a safe prime of 1536 bits about every second time."""
+WIDE_SIEVE = (1 << 22, 1 << 18)
+NARROW_SIEVE = (1 << 16, 1 << 14)
+"""Bound on the factors struck out of p' and 2 p' + 1, and candidates in a window. About one wide window holds a hit."""
 
 STEP = 6
 """p' = 5 mod 6 always: p' is odd, and p' = 1 mod 3 would make 2 p' + 1 divisible by 3."""
 
 SMALLEST_SIEVED_BITS = 64
 """Below, candidates could be the sieve's own primes; they are few enough to draw at random."""
+
+SMALLEST_SAFE_PRIME = 7
+"""5 = 2 2 + 1 is one too, but it is of no use here: its p' is even."""
 
 SMALLEST_BITS = 6
 """59 is the smallest safe prime with its two top bits set and a safe prime beside it of equal length."""
@@ -54,17 +59,21 @@ def safe_prime(prime_bits: int, randomness: Randomness, progress: Progress | Non
 
 def is_safe_prime(number: int) -> bool:
     """Say whether `number` = 2 p' + 1 with both prime (error below 2^-80)."""
-    return number % 2 == 1 and _both_prime(mpz(number) // 2)
+    return number >= SMALLEST_SAFE_PRIME and number % 2 == 1 and _both_prime(mpz(number) // 2)
 
 
 def _both_prime(half: mpz) -> bool:
-    # One cheap test each first: nearly all candidates fall at the first.
+    # Fermat goes first: nearly all candidates fall there, and it lets other threads run, which is_prime does not.
     return bool(
-        gmpy2.is_strong_prp(half, 2)
-        and gmpy2.is_strong_prp(2 * half + 1, 2)
+        _fermat(half)
+        and _fermat(2 * half + 1)
         and gmpy2.is_prime(half, PRIMALITY_ROUNDS)
         and gmpy2.is_prime(2 * half + 1, PRIMALITY_ROUNDS)
     )
+
+
+def _fermat(number: mpz) -> bool:
+    return bool(powmod_public(2, number - 1, number) == 1)
 
 
 def _candidates(prime_bits: int, randomness: Randomness) -> Iterator[mpz]:
@@ -73,48 +82,42 @@ def _candidates(prime_bits: int, randomness: Randomness) -> Iterator[mpz]:
     if prime_bits < SMALLEST_SIEVED_BITS:
         yield from (top + bits(randomness, prime_bits - 3) | 1 for _ in range(MAX_DRAWS * MAX_DRAWS))
         return
+    bound, steps = WIDE_SIEVE if prime_bits >= WIDE_SIEVE_BITS else NARROW_SIEVE
     for _ in range(MAX_DRAWS):
         start = top + bits(randomness, prime_bits - 3)
         start += (5 - start) % STEP
-        yield from (half for half in _sieved(start) if half.bit_length() == prime_bits - 1)
+        yield from (half for half in _sieved(start, bound, steps) if half.bit_length() == prime_bits - 1)
 
 
-def _sieved(start: mpz) -> Iterator[mpz]:
-    """Yield start + 6 i for i below SIEVE_STEPS where neither it nor twice it plus one has a small factor."""
-    primes = _small_primes()
+def _sieved(start: mpz, bound: int, steps: int) -> Iterator[mpz]:
+    """Yield start + 6 i for i below `steps` where neither it nor twice it plus one has a factor below `bound`."""
+    primes, inverses = _small_primes(bound)
     residues = np.array([int(start % prime) for prime in primes.tolist()], dtype=np.int64)
-    alive = np.ones(SIEVE_STEPS, dtype=bool)
-    inverses = _inverses_of_step()
+    alive = np.ones(steps, dtype=bool)
     _strike(alive, primes, -residues * inverses % primes)  # p' = 0
     _strike(alive, primes, ((primes - 1) // 2 - residues) * inverses % primes)  # 2 p' + 1 = 0
     yield from (start + STEP * int(step) for step in np.flatnonzero(alive))
 
 
 def _strike(alive: NDArray[np.bool_], primes: Array, first: Array) -> None:
-    dense = primes < SIEVE_STEPS // 16
+    dense = primes < alive.size // 16
     for prime, offset in zip(primes[dense].tolist(), first[dense].tolist(), strict=True):
         alive[offset::prime] = False
     sparse, position = primes[~dense], first[~dense]
     while position.size:
-        hit = position < SIEVE_STEPS
+        hit = position < alive.size
         sparse, position = sparse[hit], position[hit]
         alive[position] = False
         position = position + sparse
 
 
 @cache
-def _small_primes() -> Array:
-    """Return the primes from 5 below SIEVE_BOUND."""
-    flags = np.ones(SIEVE_BOUND, dtype=bool)
-    for number in range(2, gmpy2.isqrt(SIEVE_BOUND) + 1):
+def _small_primes(bound: int) -> tuple[Array, Array]:
+    """Return the primes from 5 below `bound`, and 1/6 modulo each: (p + 1)/6 or (5 p + 1)/6, whichever is whole."""
+    flags = np.ones(bound, dtype=bool)
+    for number in range(2, gmpy2.isqrt(bound) + 1):
         if flags[number]:
             flags[number * number :: number] = False
     flags[:5] = False
-    return np.flatnonzero(flags)
-
-
-@cache
-def _inverses_of_step() -> Array:
-    """Return 1/6 modulo each small prime: (p + 1)/6 or (5 p + 1)/6, whichever is whole."""
-    primes = _small_primes()
-    return np.where(primes % STEP == STEP - 1, primes + 1, 5 * primes + 1) // STEP
+    primes = np.flatnonzero(flags)
+    return primes, np.where(primes % STEP == STEP - 1, primes + 1, 5 * primes + 1) // STEP
