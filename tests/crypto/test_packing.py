@@ -1,14 +1,16 @@
 """Packing against plain arithmetic, exhaustively at toy size (protocols/paillier/spec.md, section 5)."""
 
+from collections.abc import Callable
 from itertools import product
 
 import numpy as np
 import pytest
-from support.seeded import SeededRandomness
 
 from privcredit.crypto.packing import Layout, capacity
 from privcredit.errors import UsageError
+from support.seeded import SeededRandomness
 
+Formula = Callable[[Layout, int, int], int]
 SHAPES = [(l, slots) for l in (1, 2, 3) for slots in (2, 3)]
 
 
@@ -20,7 +22,7 @@ def every_sum(layout: Layout) -> list[list[int]]:
     return [list(sums) for sums in product(range(1 << layout.score_bits), repeat=layout.slots)]
 
 
-def wrong_answers(layout: Layout, compare) -> int:
+def wrong_answers(layout: Layout, compare: Formula) -> int:
     """Count the (sums, mask, slot, threshold), of all there are, where `compare` differs from S >= T."""
     masks = np.arange(1 << layout.mask_bits)
     size, thresholds = 1 << (layout.slot_bits + 1), range((1 << layout.score_bits) + 1)
@@ -64,7 +66,7 @@ def without_guard_bit(layout: Layout, u: int, y: int) -> int:
 
 @pytest.mark.parametrize("mutant", [at_most, without_top_of_comparand, without_guard_bit])
 @pytest.mark.parametrize(("score_bits", "slots"), [(1, 2), (2, 2)])
-def test_c8_mutated_formula_fails(mutant, score_bits: int, slots: int) -> None:
+def test_c8_mutated_formula_fails(mutant: Formula, score_bits: int, slots: int) -> None:
     assert wrong_answers(toy(score_bits, slots), mutant) > 0
 
 
