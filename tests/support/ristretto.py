@@ -1,25 +1,26 @@
-"""ristretto255 in plain Python, straight from RFC 9496, sections 3 and 4: slow, not constant-time, independent of libsodium.
+"""ristretto255 in plain Python, straight from RFC 9496, sections 3 and 4; independent of libsodium.
 
-For tests only. Points are extended Edwards coordinates (X, Y, Z, T); encodings are 32 bytes.
+For tests only: slow and not constant-time. Points are extended Edwards coordinates (X, Y, Z, T).
 """
 
 P = 2**255 - 19
 L = 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, -1, P) % P
 SQRT_M1 = pow(2, (P - 1) // 4, P)
-IDENTITY = (0, 1, 1, 0)
+Coordinates = tuple[int, int, int, int]
+IDENTITY: Coordinates = (0, 1, 1, 0)
 
 
-def _negative(x):
+def _negative(x: int) -> bool:
     return x % P % 2 == 1
 
 
-def _abs(x):
+def _abs(x: int) -> int:
     x %= P
     return P - x if _negative(x) else x
 
 
-def _sqrt_ratio(u, v):
+def _sqrt_ratio(u: int, v: int) -> tuple[bool, int]:
     """Return (was square, |sqrt(u/v)| or |sqrt(SQRT_M1 u/v)|)."""
     r = u * pow(v, 3, P) * pow(u * pow(v, 7, P), (P - 5) // 8, P) % P
     check = v * r * r % P
@@ -36,7 +37,7 @@ D_MINUS_ONE_SQ = (D - 1) ** 2 % P
 SQRT_AD_MINUS_ONE = 25063068953384623474111414158702152701244531502492656460079210482610430750235
 
 
-def decode(data):
+def decode(data: bytes) -> Coordinates | None:
     """Return the point, or None if the bytes are not a canonical encoding."""
     s = int.from_bytes(data, "little")
     if len(data) != 32 or s >= P or _negative(s):
@@ -52,7 +53,7 @@ def decode(data):
     return None if not square or _negative(t) or y == 0 else (x, y, 1, t)
 
 
-def encode(point):
+def encode(point: Coordinates) -> bytes:
     x0, y0, z0, t0 = point
     u1, u2 = (z0 + y0) * (z0 - y0) % P, x0 * y0 % P
     inverse_root = _sqrt_ratio(1, u1 * u2 * u2)[1]
@@ -67,7 +68,7 @@ def encode(point):
     return _abs(den * (z0 - y)).to_bytes(32, "little")
 
 
-def add(a, b):
+def add(a: Coordinates, b: Coordinates) -> Coordinates:
     x1, y1, z1, t1 = a
     x2, y2, z2, t2 = b
     m, n = (y1 - x1) * (y2 - x2) % P, (y1 + x1) * (y2 + x2) % P
@@ -76,27 +77,27 @@ def add(a, b):
     return e * f % P, g * h % P, f * g % P, e * h % P
 
 
-def multiply(k, point):
+def multiply(k: int, point: Coordinates) -> Coordinates:
     result = IDENTITY
-    for bit in bin(k % L)[2:]:
+    for bit in f"{k % L:b}":
         result = add(result, result)
         if bit == "1":
             result = add(result, point)
     return result
 
 
-def subtract(a, b):
+def subtract(a: Coordinates, b: Coordinates) -> Coordinates:
     x, y, z, t = b
     return add(a, (-x % P, y, z, -t % P))
 
 
-def from_uniform(data):
+def from_uniform(data: bytes) -> Coordinates:
     """The one-way map of section 4.3.4 on 64 bytes."""
     halves = (int.from_bytes(data[i : i + 32], "little") & (2**255 - 1) for i in (0, 32))
     return add(*(_map(half % P) for half in halves))
 
 
-def _map(t):
+def _map(t: int) -> Coordinates:
     r = SQRT_M1 * t * t % P
     u, v = (r + 1) * ONE_MINUS_D_SQ % P, (-1 - r * D) * (r + D) % P
     square, s = _sqrt_ratio(u, v)
