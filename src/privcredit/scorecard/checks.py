@@ -5,14 +5,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from privcredit.errors import UsageError
-from privcredit.scorecard.fields import Field
-from privcredit.scorecard.predicates import ORDERINGS, Compare, InSet, Predicate, Value, fields_of, leaves
+from privcredit.scorecard.fields import TEXT_KINDS, Field
+from privcredit.scorecard.predicates import ORDERINGS, Compare, Compound, InSet, Predicate, Value, fields_of, leaves
 
 if TYPE_CHECKING:
     from privcredit.scorecard.model import Characteristic, Scorecard
 
 MAX_SCALE = 10**6
 """A larger scale makes the comparison slow and adds no meaning."""
+
+MAX_NESTING = 40
+"""People write two or three levels; a stack of thousands is an attack on the parser."""
 
 MAX_SCORE = 2.0**40
 """Larger partial scores cannot be scored by the protocol anyway, and doubles would no longer add exactly."""
@@ -28,6 +31,8 @@ def check_scorecard(card: "Scorecard") -> None:
     _check_unique(f"{where}: field", [field.name for field in card.fields])
     _check_unique(f"{where}: characteristic", [one.name for one in card.characteristics])
     _check_score(f"{where}: the initial score", card.initial_score)
+    if card.baseline is not None:
+        _check_score(f"{where}: the baseline", card.baseline)
     fields = {field.name: field for field in card.fields}
     for one in card.characteristics:
         _check_characteristic(f"{where}, characteristic {one.name!r}", one, fields)
@@ -38,8 +43,11 @@ def check_scorecard(card: "Scorecard") -> None:
 def _check_characteristic(where: str, one: "Characteristic", fields: Mapping[str, Field]) -> None:
     if not one.attributes:
         raise UsageError(f"{where} has no attribute; add at least one.")
+    if one.baseline is not None:
+        _check_score(f"{where}: the baseline", one.baseline)
     for position, attribute in enumerate(one.attributes, 1):
         _check_score(f"{where}: the score of attribute {position}", attribute.score)
+        _check_shape(f"{where}, attribute {position}", attribute.predicate, MAX_NESTING)
         for leaf in leaves(attribute.predicate):
             _check_leaf(f"{where}, attribute {position}", leaf, fields)
 
@@ -47,6 +55,16 @@ def _check_characteristic(where: str, one: "Characteristic", fields: Mapping[str
 def _check_score(what: str, score: float) -> None:
     if not math.isfinite(score) or abs(score) > MAX_SCORE:
         raise UsageError(f"{what} is {score}; it must be a finite number of at most 2^40.")
+
+
+def _check_shape(where: str, predicate: Predicate, depth: int) -> None:
+    if depth == 0:
+        raise UsageError(f"{where} nests conditions deeper than {MAX_NESTING} levels; simplify it.")
+    if isinstance(predicate, Compound):
+        if len(predicate.parts) < 2:  # noqa: PLR2004 - a connective joins two
+            raise UsageError(f"{where}: {predicate.op!r} joins fewer than two conditions; write the condition alone.")
+        for part in predicate.parts:
+            _check_shape(where, part, depth - 1)
 
 
 def _check_leaf(where: str, leaf: Predicate, fields: Mapping[str, Field]) -> None:
@@ -57,7 +75,7 @@ def _check_leaf(where: str, leaf: Predicate, fields: Mapping[str, Field]) -> Non
             )
     if isinstance(leaf, Compare):
         _check_literals(where, fields[leaf.field], (leaf.value,))
-        if leaf.op in ORDERINGS and fields[leaf.field].kind == "string":
+        if leaf.op in ORDERINGS and fields[leaf.field].kind in TEXT_KINDS:
             raise UsageError(f"{where} orders the text field {leaf.field!r} by {leaf.op}; list the values instead.")
     if isinstance(leaf, InSet):
         _check_literals(where, fields[leaf.field], leaf.values)
@@ -65,10 +83,16 @@ def _check_leaf(where: str, leaf: Predicate, fields: Mapping[str, Field]) -> Non
 
 def _check_literals(where: str, field: Field, values: Iterable[Value]) -> None:
     for value in values:
-        if isinstance(value, str) != (field.kind == "string") or isinstance(value, bool):
+        if not _fits(field, value):
             raise UsageError(
                 f"{where} compares the {field.kind} field {field.name!r} with {value!r}; write a {field.kind} value."
             )
+
+
+def _fits(field: Field, value: Value) -> bool:
+    if field.kind == "boolean":
+        return value in {"true", "false"}
+    return isinstance(value, str) == (field.kind == "string") and not isinstance(value, bool)
 
 
 def _check_reasons(where: str, one: "Characteristic", baseline: float | None) -> None:

@@ -12,8 +12,12 @@ from typing import Literal, TypeAlias
 from privcredit.errors import UsageError
 from privcredit.scorecard.predicates import Value
 
-Kind: TypeAlias = Literal["string", "integer", "double"]
-KINDS: tuple[Kind, ...] = ("string", "integer", "double")
+Kind: TypeAlias = Literal["string", "integer", "double", "boolean"]
+KINDS: tuple[Kind, ...] = ("string", "integer", "double", "boolean")
+TEXT_KINDS = frozenset({"string", "boolean"})
+"""Kinds whose values are texts; a boolean's are "true" and "false"."""
+
+_BOOLEANS = {"true": "true", "1": "true", "false": "false", "0": "false"}
 
 Treatment: TypeAlias = Literal["refuse", "missing", "keep", "replace"]
 """What to do with an invalid value: PMML's returnInvalid, asMissing, asIs, asValue."""
@@ -54,7 +58,7 @@ class Field:
     """One input column.
 
     missing: values that stand for "missing" besides an empty cell; valid: the only valid values, if any are
-    given; invalid: values that are invalid; intervals: the only valid ranges, if any are given; replacement: what
+    given; invalid: values that are invalid; intervals: ranges that are valid besides `valid`; replacement: what
     a missing value becomes (None: it stays missing); treatment and substitute: what an invalid value becomes;
     refuse_missing: missing is itself invalid.
     """
@@ -84,11 +88,14 @@ class Field:
 
     def is_valid(self, value: Value) -> bool:
         """Whether a typed value is among the valid ones."""
-        if value in self.invalid or (self.valid and value not in self.valid):
+        if value in self.invalid:
             return False
-        if not self.intervals or isinstance(value, str):
+        if not self.valid and not self.intervals:
             return True
-        return any(interval.contains(value) for interval in self.intervals)
+        return value in self.valid or self._in_range(value)
+
+    def _in_range(self, value: Value) -> bool:
+        return not isinstance(value, str) and any(interval.contains(value) for interval in self.intervals)
 
     def _marks_missing(self, raw: object) -> bool:
         return raw in self.missing or parse(self.kind, raw) in self.missing
@@ -113,13 +120,18 @@ class Field:
         return "the value is not one that this scorecard knows; correct the cell or leave it empty"
 
 
-_NOUN = {"string": "a text", "integer": "a whole number below 2^53", "double": "a finite number"}
+_NOUN = {
+    "string": "a text",
+    "integer": "a whole number below 2^53",
+    "double": "a finite number",
+    "boolean": "true or false",
+}
 
 
 def parse(kind: Kind, raw: object) -> Value | None:
     """Return `raw` as a value of `kind`, or None if it is none."""
-    if kind == "string":
-        return _text(raw)
+    if kind in TEXT_KINDS:
+        return _text(raw) if kind == "string" else _BOOLEANS.get(_text(raw).strip().lower())
     number = _number(raw)
     if number is None or not math.isfinite(number):
         return None

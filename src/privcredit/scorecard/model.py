@@ -6,6 +6,7 @@ With n characteristics `|points / scale - score| <= (n + 1) / (2 scale)`; and `p
 double, if every score times `scale` is whole.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -158,6 +159,11 @@ class Scorecard:
         return _distinct(one.holder for one in self.characteristics)
 
     @property
+    def used_fields(self) -> tuple[str, ...]:
+        """The names of the fields that some condition reads, in order of first use."""
+        return _distinct(name for one in self.characteristics for name in one.fields)
+
+    @property
     def initial_points(self) -> int:
         """The initial score in points; no holder contributes it, the threshold is lowered by it instead."""
         return to_points(self.initial_score, self.scale)
@@ -229,7 +235,12 @@ def to_points(score: float, scale: int) -> int:
 
 @lru_cache(maxsize=4096)
 def exact(score: float) -> Fraction:
-    """Return the decimal that `score` prints as (its shortest representation), as a person wrote it."""
+    """Return the decimal that `score` prints as (its shortest representation), as a person wrote it.
+
+    Raises UsageError for what is no finite number.
+    """
+    if not math.isfinite(score):
+        raise UsageError(f"{score} is no number to calculate with; write a finite one.")
     return Fraction(repr(float(score)))
 
 

@@ -142,6 +142,11 @@ def _terms(scorecard: Scorecard, optional: Sequence[str]) -> tuple[HolderTerm, .
             raise UsageError(
                 f"Characteristic {one.name!r} of scorecard {scorecard.name!r} has no holder; assign one to publish."
             )
+    for field in scorecard.fields:
+        if field.name not in scorecard.used_fields:
+            raise UsageError(
+                f"Field {field.name!r} of scorecard {scorecard.name!r} is read by no condition; remove it to publish."
+            )
     for holder in optional:
         if holder not in scorecard.holders:
             raise UsageError(
