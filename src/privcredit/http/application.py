@@ -7,7 +7,7 @@ from litestar import Litestar, Request, Response, get
 from litestar.config.app import AppConfig
 from litestar.connection import ASGIConnection
 from litestar.datastructures import MutableScopeHeaders
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -21,6 +21,9 @@ from privcredit.http.observability import Observability, observe
 from privcredit.http.pki import Peer
 from privcredit.http.problems import MEDIA_TYPE, respond
 from privcredit.http.server import PEER_SCOPE_KEY
+
+CallingPeer = NamedDependency[Peer]
+"""Annotate a handler's argument `peer` with it to receive the certificate's owner."""
 
 OPENAPI_MEDIA_TYPE = "application/vnd.oai.openapi+json"
 
@@ -50,7 +53,7 @@ def make_app(
     """Return the application of one node.
 
     name, version: title and version in /openapi.json. guards: for all routes except the schema, usually `require_role`.
-    Handlers may take `peer: Peer`, the certificate's owner (refused with wrong-role where there is none).
+    Handlers may take `peer: CallingPeer`, the certificate's owner (refused with wrong-role where there is none).
     """
     own = {"peer": Provide(_peer_dependency, sync_to_thread=False), **(dependencies or {})}
     app = Litestar(

@@ -168,7 +168,10 @@ class PeerClient:
             return UnavailableError(f"{where} did not answer in time; try again later.")
         if isinstance(error, httpcore.ConnectError):
             return UnavailableError(f"{where} cannot be reached ({error}); see whether it runs.")
-        return UnavailableError(f"The connection to {where} broke ({type(error).__name__}); try again.")
+        return UnavailableError(
+            f"{where} closed the connection without a reply; "
+            "if it runs, check that this node's certificate is valid and of its federation."
+        )
 
 
 _BROKEN = (httpcore.ConnectError, httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)

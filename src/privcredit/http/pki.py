@@ -197,8 +197,8 @@ def _host_name(host: str) -> x509.GeneralName:
         return x509.IPAddress(ip_address(host))
     except ValueError:
         pass
-    if host.endswith(DNS_SUFFIX):
-        raise UsageError(f"The host {host!r} ends in {DNS_SUFFIX}, which stands for parties; give its real name.")
+    if "*" in host or host.lower().rstrip(".").endswith(DNS_SUFFIX):
+        raise UsageError(f"The host {host!r} could stand for another party; give the node's real name or address.")
     try:
         return x509.DNSName(host)
     except ValueError as error:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
+import msgspec
 import structlog
 from litestar import Request
 from litestar.exceptions import HTTPException, ValidationException
@@ -37,6 +38,9 @@ FAULT = "urn:privcredit:fault:"
 MAX_PROBLEM_BYTES = 64 << 10
 """A problem is one sentence and a few names; a peer that sends more is not believed."""
 
+MAX_DETAIL = 500
+"""Characters of a sentence. Parsers quote what they could not read, which may be a whole body."""
+
 REFUSAL_STATUS = {"not-found": 404, "conflict": 409, "too-many-requests": 429}
 """Refusals that HTTP has a status of its own for; every other reason is 403."""
 
@@ -59,7 +63,7 @@ def problem_of(error: Exception) -> Problem:
     """Return how `error` looks from outside. Unforeseen errors keep their text and cause to themselves."""
     for kind, describe in _DESCRIPTIONS:
         if isinstance(error, kind):
-            return describe(error)
+            return _shortened(describe(error))
     return Problem(type=INTERNAL, title="Internal error", status=500)
 
 
@@ -85,6 +89,12 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> StrictResponse
         problem = _log_fault(request, error, problem)
     cast("dict[str, Any]", request.scope)[PROBLEM_SCOPE_KEY] = problem.type
     return StrictResponse(problem, status_code=problem.status, media_type=MEDIA_TYPE)
+
+
+def _shortened(problem: Problem) -> Problem:
+    if problem.detail is None or len(problem.detail) <= MAX_DETAIL:
+        return problem
+    return msgspec.structs.replace(problem, detail=problem.detail[:MAX_DETAIL] + "...")
 
 
 def _log_fault(request: Request[Any, Any, Any], error: Exception, problem: Problem) -> Problem:

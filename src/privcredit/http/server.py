@@ -6,6 +6,8 @@ the handshake and puts the `Peer` into every request's scope under `PEER_SCOPE_K
 
 import asyncio
 import contextlib
+import errno
+import os
 import signal
 import socket
 import threading
@@ -166,8 +168,10 @@ def _bind(listener: Listener) -> socket.socket:
     try:
         return socket.create_server((listener.host, listener.port), family=family, backlog=BACKLOG)
     except OSError as error:
+        code = error.errno or 0
+        reason = os.strerror(code) if code in errno.errorcode else error.strerror
         raise UsageError(
-            f"The node cannot listen on {listener.host} port {listener.port}: {error.strerror or error}; "
+            f"The node cannot listen on {listener.host} port {listener.port}: {reason}; "
             "stop what uses it or choose another."
         ) from error
 
