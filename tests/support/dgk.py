@@ -4,9 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
-from support.keys import dealing_2048, dealing_3072, toy_dealing
-from support.seeded import SeededRandomness
-
 from privcredit.channels.in_process import InProcessNetwork, Outcome
 from privcredit.channels.interface import Channel
 from privcredit.crypto.ceremony import Dealing
@@ -26,6 +23,8 @@ from privcredit.protocols.paillier_dgk import (
     compare_as_evaluator_2,
     prepare_mask,
 )
+from support.keys import dealing_2048, dealing_3072, toy_dealing
+from support.seeded import SeededRandomness
 
 TOY_DGK_BITS = 96
 TOY_SUBGROUP_BITS = 16

@@ -147,11 +147,12 @@ def _prime_above(bits: int, u: int, order: mpz, other_order: mpz, randomness: Ra
 
 def _element(p: mpz, u: int, order: mpz, randomness: Randomness) -> mpz:
     """Return a random element of order `u * order` modulo p."""
-    while True:
+    for _ in range(MAX_CANDIDATES):
         base = mpz(draw.unit(randomness, int(p)))
         candidate = gmpy2.powmod(base, (p - 1) // (u * order), p)
         if gmpy2.powmod(candidate, u, p) != 1 and (u == 1 or gmpy2.powmod(candidate, order, p) != 1):
             return candidate
+    raise InvalidDgkKeyError("No DGK generator was found; check the entropy source.")
 
 
 def _crt(at_p: mpz, at_q: mpz, p: mpz, q: mpz) -> mpz:
