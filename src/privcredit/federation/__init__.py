@@ -1,0 +1,1 @@
+"""Setting up and running the nodes of a federation: directories, key files, ceremony, registry, node processes."""
