@@ -154,6 +154,7 @@ def refused_consents(world: World) -> Iterator[tuple[str, Case]]:
     header = world.header()
     consent, court = world.consent(header), world.consent(header, holder="court")
     later = changed(header, expires=header.expires - 1)
+    twin = changed(header, nullifier=header.nullifier[:-1] + bytes([header.nullifier[-1] | 0x80]))
     friend = steps.pseudonym(world.friend, SCHEME, HOLDER)
     response = int.from_bytes(consent.proof[32:], "little")
     unreduced = consent.proof[:32] + (response + ORDER).to_bytes(32, "little")
@@ -172,6 +173,13 @@ def refused_consents(world: World) -> Iterator[tuple[str, Case]]:
         ("altered-expiry", "consent-forged", later, adapted, "Another expiry, and the digest adapted to it."),
         ("identity-pseudonym", "invalid-point", header, changed(consent, pseudonym=IDENTITY), "It fits every k."),
         ("non-canonical", "invalid-point", header, changed(consent, pseudonym=NON_CANONICAL), "p + s for s."),
+        (
+            "second-spelling-of-nullifier",
+            "invalid-point",
+            twin,
+            world.consent(header),
+            "libsodium ignores the top bit.",
+        ),
         ("unreduced-response", "consent-forged", header, changed(consent, proof=unreduced), "z + L for z."),
     )
     for name, expect, seen, given, comment in shown:

@@ -23,7 +23,8 @@ ORDER: Final = 2**252 + 27742317777372353535851937790883648493
 """L, the prime order of the group."""
 
 IDENTITY: Final = bytes(POINT_BYTES)
-ZERO: Final = bytes(SCALAR_BYTES)
+TOP_BIT: Final = 0x80
+"""Of the last byte: set in no canonical encoding (RFC 9496, 4.3.1)."""
 
 
 class InvalidPointError(UsageError):
@@ -37,10 +38,11 @@ class Point:
     data: bytes
 
     def __post_init__(self) -> None:
-        # libsodium's own check passes the identity, under which every scalar gives the same point.
+        # libsodium's own check passes the identity, which every scalar maps to itself, and ignores the top bit,
+        # which would give each nullifier a second spelling.
         if len(self.data) != POINT_BYTES or self.data == IDENTITY:
             raise InvalidPointError("A point must have 32 bytes and must not be the identity; ask the sender.")
-        if not rbcl.crypto_core_ristretto255_is_valid_point(self.data):
+        if self.data[-1] & TOP_BIT or not rbcl.crypto_core_ristretto255_is_valid_point(self.data):
             raise InvalidPointError("These 32 bytes are not a canonical point of ristretto255; ask the sender.")
 
     def __bytes__(self) -> bytes:

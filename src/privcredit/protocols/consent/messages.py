@@ -10,8 +10,6 @@ import msgspec
 
 from privcredit.messages.codec import Message
 
-SCHEMA_VERSION: Final = 1
-
 MAX_NAME: Final = 128
 """Characters of a party's, scheme's or group's name: room for a readable one, none for a flood."""
 
@@ -30,7 +28,10 @@ MAX_CREDENTIAL: Final = 4096
 MAX_TIME: Final = 1 << 53
 """Unix seconds and epochs: what JSON numbers carry exactly."""
 
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
+TEXT: Final = r"^[^\x00-\x1f\x7f\ud800-\udfff]+\Z"
+"""No control characters, which spoil logs, and no lone surrogates, which JSON can write but UTF-8 cannot."""
+
+Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME, pattern=TEXT)]
 Bytes32 = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 Proof = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
 Count = Annotated[int, msgspec.Meta(ge=0, lt=MAX_TIME)]
@@ -42,7 +43,7 @@ class QueryHeader(Message, frozen=True):
     Made by the wallet, seen by the verifier, the coordinator, the policy's holders and the authorities.
     """
 
-    version: int
+    version: Count
     scheme: Name
     policy_hash: Bytes32
     key_fingerprint: Bytes32
@@ -96,10 +97,10 @@ class Registration(Message, frozen=True):
 class Credential(Message, frozen=True):
     """What the registrar signs (payload of a JWS): this person has this N_0."""
 
-    version: int
+    version: Count
     scheme: Name
     registrar: Name
-    identity: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_IDENTITY)]
+    identity: Annotated[str, msgspec.Meta(max_length=MAX_IDENTITY, pattern=TEXT)]
     root_point: Bytes32
     issued: Count
 
