@@ -22,7 +22,7 @@ def powmod_public(base: int, exponent: int, modulus: int) -> mpz:
     try:
         with _released():
             return gmpy2.powmod(base, exponent, modulus)
-    except ZeroDivisionError as error:
+    except ValueError as error:
         raise UsageError("A base has no inverse for this modulus; check it before raising it to a power.") from error
 
 

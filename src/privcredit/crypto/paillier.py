@@ -4,7 +4,7 @@ Public side: `PublicKey`, `Ciphertext`, `FreshCiphertext`, `aggregate`. Sending 
 Key holder: `PrivateKey`.
 """
 
-from privcredit.crypto.paillier_encryption import Encryptor, Opening, encrypt_full_range
+from privcredit.crypto.paillier_encryption import Encryptor, FullRangeEncryptor, Opening
 from privcredit.crypto.paillier_private import PrivateKey
 from privcredit.crypto.paillier_public import (
     MINIMUM_BITS,
@@ -21,11 +21,11 @@ __all__ = [
     "Ciphertext",
     "Encryptor",
     "FreshCiphertext",
+    "FullRangeEncryptor",
     "InvalidCiphertextError",
     "InvalidKeyError",
     "Opening",
     "PrivateKey",
     "PublicKey",
     "aggregate",
-    "encrypt_full_range",
 ]

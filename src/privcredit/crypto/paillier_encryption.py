@@ -7,7 +7,6 @@ shortest with a proof; no shorter one is offered.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from functools import cached_property
 
 from gmpy2 import mpz
@@ -31,12 +30,14 @@ SMALLEST_RANDOMISER = 2
 """hs^0 hides nothing and hs^1 is public; both mean a broken generator."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class Opening:
-    """What opens a ciphertext: c = (1 + message n) hs^exponent. Secret; has no encoder."""
+    """What opens a ciphertext: c = (1 + message n) hs^exponent. Secret; no dataclass, so no codec encodes it."""
 
-    message: int
-    exponent: int
+    __slots__ = ("exponent", "message")
+
+    def __init__(self, message: int, exponent: int) -> None:
+        self.message = message
+        self.exponent = exponent
 
     def __repr__(self) -> str:
         return "<Opening, redacted>"
@@ -59,6 +60,7 @@ class Encryptor:
         self.randomiser_bits = randomiser_bits(key)
         self.exponent_bits = self.randomiser_bits + PROOF_MASK_BITS
         self._randomness = randomness
+        self._full_range = FullRangeEncryptor(key, randomness)
         self._guard = RepeatGuard()
         self._pool: deque[tuple[int, mpz]] = deque()
         self._window = window
@@ -86,10 +88,9 @@ class Encryptor:
 
         A ciphertext from phe (`full_range`) gets a full r^n: hs^r would keep its Jacobi symbol modulo n.
         """
-        if ciphertext.key != self.key:
-            raise UsageError("A ciphertext is under another key than the encryptor; use the encryptor of its key.")
-        randomiser = full_randomiser(self.key, self._randomness) if ciphertext.full_range else self._take()[1]
-        return FreshCiphertext(self.key, ciphertext.value * randomiser % self.key.n_squared, ciphertext.full_range)
+        if ciphertext.full_range:
+            return self._full_range.rerandomise(ciphertext)
+        return _multiplied(self.key, ciphertext, self._take()[1])
 
     def power(self, exponent: int) -> mpz:
         """Return hs^exponent mod n^2 for 0 <= exponent < 2^exponent_bits. Raises UsageError outside."""
@@ -138,18 +139,36 @@ def randomiser_bits(key: PublicKey) -> int:
     return max((key.bits + 1) // 2, MINIMUM_RANDOMISER_BITS)
 
 
-def full_randomiser(key: PublicKey, randomness: Randomness) -> mpz:
-    """Return r^n mod n^2 for a uniform unit r (Paillier 1999): for keys or ciphertexts that are not ours."""
-    return powmod_public(unit(randomness, int(key.n)), key.n, key.n_squared)
+class FullRangeEncryptor:
+    """Encrypts and re-randomises with r^n for a uniform unit r (Paillier 1999): one full exponentiation each.
 
-
-def encrypt_full_range(key: PublicKey, message: int, randomness: Randomness) -> FreshCiphertext:
-    """Return (1 + m n) r^n mod n^2: encryption under a key whose primes may not be safe, such as phe's.
-
-    The proof of the half-length exponent needs safe primes. Raises UsageError unless |message| < n.
+    For keys whose primes may not be safe, such as phe's: the proof of the half-length exponent needs safe primes.
     """
-    value = (1 + _message(key, message) * key.n) * full_randomiser(key, randomness) % key.n_squared
-    return FreshCiphertext(key, value, full_range=True)
+
+    def __init__(self, key: PublicKey, randomness: Randomness) -> None:
+        self.key = key
+        self._randomness = randomness
+        self._guard = RepeatGuard()
+
+    def encrypt(self, message: int) -> FreshCiphertext:
+        """Return (1 + message n) r^n mod n^2. Raises UsageError unless |message| < n, or for a broken generator."""
+        value = (1 + _message(self.key, message) * self.key.n) * self._randomiser() % self.key.n_squared
+        return FreshCiphertext(self.key, value, full_range=True)
+
+    def rerandomise(self, ciphertext: Ciphertext) -> FreshCiphertext:
+        """Return another ciphertext of the same plaintext that cannot be linked to `ciphertext` without the key."""
+        return _multiplied(self.key, ciphertext, self._randomiser())
+
+    def _randomiser(self) -> mpz:
+        root = unit(self._randomness, int(self.key.n))
+        self._guard.check(root.to_bytes((self.key.bits + 7) // 8, "big"))
+        return powmod_public(root, self.key.n, self.key.n_squared)
+
+
+def _multiplied(key: PublicKey, ciphertext: Ciphertext, randomiser: mpz) -> FreshCiphertext:
+    if ciphertext.key != key:
+        raise UsageError("A ciphertext is under another key than the encryptor; use the encryptor of its key.")
+    return FreshCiphertext(key, ciphertext.value * randomiser % key.n_squared, ciphertext.full_range)
 
 
 def _message(key: PublicKey, message: int) -> mpz:
