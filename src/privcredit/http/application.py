@@ -14,6 +14,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import License
 from litestar.types import ControllerRouterHandler, Guard, LifespanHook, Scope
 from litestar.types import Message as AsgiMessage
+from litestar.utils.sync import AsyncCallable
 
 from privcredit.errors import RefusedError
 from privcredit.http.body import MAX_BODY_BYTES, StrictRequest, StrictResponse
@@ -72,6 +73,7 @@ def make_app(
         logging_config=None,
         debug=False,
     )
+    _unwrap_handlers(app)
     if observability is not None:
         app.asgi_handler = observe(app.asgi_handler, observability)
     return app
@@ -105,6 +107,20 @@ def _except_schema(guard: Guard) -> Guard:
         return None if handler.opt.get("schema") else guard(connection, handler)
 
     return guarded
+
+
+def _unwrap_handlers(app: Litestar) -> None:
+    """Undo Litestar 2's repeated wrapping of synchronous handlers.
+
+    It registers a handler anew for every further method of its path and each time wraps it for a thread, so that a PUT
+    next to a GET and a DELETE returns a coroutine in place of its result (litestar-org/litestar#4738, mended in 3).
+    """
+    for route in app.routes:
+        for handler in getattr(route, "route_handlers", ()):
+            wrapped = handler.fn
+            while isinstance(wrapped, AsyncCallable) and isinstance(wrapped.func, AsyncCallable):
+                wrapped = wrapped.func
+            handler._fn = wrapped  # noqa: SLF001 - there is no public way to replace it
 
 
 def _quiet(config: AppConfig) -> AppConfig:

@@ -6,7 +6,7 @@ Nothing here is labelled with a subject, a query id or a path's variable part: r
 import logging
 import sys
 import time
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import IO, Any
 
 import structlog
@@ -23,7 +23,7 @@ from prometheus_client import (
 )
 
 from privcredit.http.pki import Peer
-from privcredit.http.redaction import describe_exception, redact_fields
+from privcredit.http.redaction import describe_exception, redact, redact_fields
 
 PREFIX = "privcredit_"
 
@@ -139,6 +139,7 @@ def configure_logging(node: str, stream: IO[str] | None = None, level: int = log
     ]
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=before, processors=after))
+    handler.addFilter(_fill_in_redacted)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
@@ -149,8 +150,20 @@ def configure_logging(node: str, stream: IO[str] | None = None, level: int = log
 def redact_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
     """The last processor before rendering: only what `redaction` allows goes on."""
     error = _exception(event.pop("exc_info", None))
-    described = {} if error is None else {"exception": describe_exception(error)}
+    described = {} if error is None else {"failure": describe_exception(error)}
     return {**redact_fields(event), **described}
+
+
+def _fill_in_redacted(record: logging.LogRecord) -> bool:
+    """Put a library's arguments into its message only after redaction; one that no longer fits is left out."""
+    if record.args:
+        arguments = redact_fields(record.args) if isinstance(record.args, Mapping) else tuple(map(redact, record.args))
+        try:
+            record.msg = str(record.msg) % arguments
+        except (TypeError, ValueError, KeyError):
+            record.msg = str(record.msg)
+        record.args = ()
+    return True
 
 
 def _exception(found: Any) -> BaseException | None:  # noqa: ANN401 - logging's exc_info is of many types

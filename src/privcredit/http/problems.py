@@ -22,6 +22,7 @@ from privcredit.errors import (
 )
 from privcredit.http.body import StrictResponse
 from privcredit.http.observability import PROBLEM_SCOPE_KEY
+from privcredit.http.redaction import describe_exception
 from privcredit.messages.codec import Message, decode_json
 
 MEDIA_TYPE = "application/problem+json"
@@ -99,7 +100,7 @@ def _shortened(problem: Problem) -> Problem:
 
 def _log_fault(request: Request[Any, Any, Any], error: Exception, problem: Problem) -> Problem:
     fault = f"{FAULT}{time.time_ns():x}"  # an id for finding the log entry, unique on its node, not a secret
-    _log.error("fault", fault=fault, route=request.scope.get("path_template"), exc_info=error)
+    _log.error("fault", fault=fault, route=request.scope.get("path_template"), failure=describe_exception(error))
     return Problem(type=problem.type, title=problem.title, status=problem.status, instance=fault)
 
 

@@ -33,7 +33,7 @@ _LONG_NUMBER = re.compile(r"\d{40,}|[0-9A-Fa-f]{65,}|[A-Za-z0-9+/_=.-]{97,}")
 
 def redact(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - anything can be logged
     """Return what may be written of `value`."""
-    if _is_small(value):
+    if _is_small(value) or isinstance(value, DescribedException):
         return value
     if isinstance(value, str):
         return _LONG_NUMBER.sub(REDACTED, str(value))
@@ -57,12 +57,16 @@ def redact_fields(fields: Mapping[Any, Any], depth: int = 0) -> dict[str, Any]:
     }
 
 
-def describe_exception(error: BaseException) -> list[dict[str, Any]]:
+class DescribedException(list[dict[str, Any]]):
+    """What `describe_exception` found safe to write; logged as it is."""
+
+
+def describe_exception(error: BaseException) -> DescribedException:
     """Return the chain of `error` and its causes: type, place, and the sentence where the error is one of ours.
 
     Foreign messages are left out: they like to quote the value they choked on.
     """
-    chain: list[dict[str, Any]] = []
+    chain = DescribedException()
     current: BaseException | None = error
     while current is not None and len(chain) < MAX_DEPTH:
         chain.append(_describe_one(current))
