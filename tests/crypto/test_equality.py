@@ -142,6 +142,13 @@ def test_w5_length_and_bounds_come_before_any_multiplication(data: bytes, monkey
     assert caught.value.culprit == "mallory"
 
 
+def test_w2_a_trailing_zero_byte_is_refused_only_by_the_length() -> None:
+    data = prove(pairs_of(K)).to_bytes() + b"\x00"
+    assert int.from_bytes(data[32:], "little") < ORDER
+    with pytest.raises(InvalidProofError, match="64 bytes"):
+        EqualityProof.from_bytes(data, "wallet")
+
+
 @pytest.mark.parametrize("half", [0, 32])
 @pytest.mark.parametrize("value", [0, ORDER])
 def test_w2_each_scalar_out_of_range_is_refused(half: int, value: int) -> None:

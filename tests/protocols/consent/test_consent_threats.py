@@ -319,6 +319,13 @@ def test_h5_a_presentation_for_other_holders_is_refused(holders: list[str]) -> N
     refused("wrong-holders", steps.check_presentation, presentation, TERMS, holders, NOW)
 
 
+@pytest.mark.parametrize("reason", lies())
+def test_s1_verifier_and_coordinator_refuse_each_lie_too(reason: str) -> None:
+    header, now = lies()[reason]
+    presentation = steps.present(K, header, GROUP, {"bank": KEYS["bank"].public}, R)
+    refused(reason, steps.check_presentation, presentation, TERMS, ["bank"], now)
+
+
 ROOT = steps.root_point(K)
 CREDENTIAL = steps.issue_credential("city", "civil", "person-1", ROOT, NOW, REGISTRAR)
 ENROLMENT = steps.enrol(K, "city", "bank", CREDENTIAL, CODE, R)
