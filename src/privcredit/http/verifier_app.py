@@ -4,10 +4,11 @@ from litestar import Litestar, Response, get, post, put
 
 from privcredit import __version__
 from privcredit.errors import RefusedError, UnavailableError
-from privcredit.http.application import make_app
+from privcredit.http.application import make_app, require_role
 from privcredit.http.body import StrictResponse
 from privcredit.http.ids import encode_id, parse_id
 from privcredit.http.observability import Observability
+from privcredit.http.ping import ping
 from privcredit.messages.codec import Message
 from privcredit.protocols.consent.messages import Presentation
 from privcredit.protocols.eligibility.messages import Receipt
@@ -109,6 +110,12 @@ def public_app(verifier: Verifier, registry: TrustedRegistry, observability: Obs
         observability=observability,
         description=DESCRIPTION,
     )
+
+
+def federation_app(observability: Observability) -> Litestar:
+    """Return what other nodes may ask a verifier: only whether it is there."""
+    guards = [require_role("coordinator", "authority", "holder")]
+    return make_app("privcredit verifier, for peers", __version__, [ping], observability=observability, guards=guards)
 
 
 def _view(signed: SignedRequest) -> RequestView:

@@ -263,6 +263,10 @@ class Authority:
             self._pins.catch_up()
         self._pins.deliver_queued()
 
+    def is_busy(self) -> bool:
+        """Tell whether a comparison is under way."""
+        return self._pins.busy
+
     def not_ready(self) -> list[str]:
         """Return why this authority cannot evaluate yet; empty when it can."""
         return [] if self._pins.caught_up else ["waits for another authority's list of used nullifiers"]

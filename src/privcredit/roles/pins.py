@@ -64,6 +64,11 @@ class PinBook:
         self._lock = threading.Lock()
         self.caught_up = False
 
+    @property
+    def busy(self) -> bool:
+        """Whether a run is under way."""
+        return bool(self._runs)
+
     # --- orders ------------------------------------------------------------------------------------------------------
 
     def claim(self, claim: Claim, randomness: Randomness) -> Pin | Run | Busy:
