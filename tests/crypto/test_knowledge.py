@@ -1,13 +1,12 @@
 """Proof of plaintext knowledge: an independent verifier, every replay and mutation, and the attacks it excludes."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
-from math import gcd
 
 import gmpy2
 import pytest
 
+from crypto import naive_paillier
 from crypto.toy_paillier import encryptor, small_key
 from privcredit.crypto import fixed_base, integer_commitment, integers, knowledge
 from privcredit.crypto.knowledge import (
@@ -39,33 +38,7 @@ def proven(message: int = MESSAGE, seed: str = "holder") -> tuple[Encryptor, Fre
 
 
 def naive_verifier(key: PublicKey, c: int, data: bytes, context: bytes, width: int) -> bool:
-    """The specification's section 6.3 with pow and hashlib only."""
-    n, byte = int(key.n), lambda number, length: int(number).to_bytes(length, "big")
-    length = (n.bit_length() + 7) // 8
-    framed = lambda *fields: b"".join(byte(len(field), 8) + field for field in fields)  # noqa: E731
-
-    def square(domain: bytes) -> int:
-        fields = framed(b"privcredit v1", b"expand", domain, byte(n, length))
-        blocks = b"".join(hashlib.sha512(fields + byte(i, 8)).digest() for i in range(length // 64 + 2))
-        return pow(int.from_bytes(blocks[: length + 32], "big") % n, 2, n)
-
-    G, H = square(b"privcredit integer commitment G"), square(b"privcredit integer commitment H")
-    half = (n.bit_length() + 1) // 2
-    sizes = [2, length, 16, *[(secret + 193 + 7) // 8 for secret in (width, half, half)]]
-    starts = [sum(sizes[:index]) for index in range(len(sizes))]
-    w, C, e, a, b, t = (int.from_bytes(data[i : i + size], "big") for i, size in zip(starts, sizes, strict=True))
-    if len(data) != sum(sizes) or w != width or not 0 < C < n or gcd(C, n) != 1:
-        return False
-    limits = [(1 << (s + 192)) + (1 << (s + 128)) for s in (width, half, half)]
-    if any(response >= limit for response, limit in zip((a, b, t), limits, strict=True)):
-        return False
-    A = (1 + a * n) * pow(int(key.hs), b, n * n) * pow(c, -e, n * n) % (n * n)
-    D = pow(G, a, n) * pow(H, t, n) * pow(C, -e, n) % n
-    public = (byte(width, 2), byte(c, key.ciphertext_bytes), byte(C, length))
-    announced = (byte(A, key.ciphertext_bytes), byte(D, length))
-    domain = b"privcredit plaintext knowledge"
-    fields = framed(b"privcredit v1", b"challenge", domain, key.fingerprint, context, *public, *announced)
-    return int.from_bytes(hashlib.sha512(fields).digest()[:16], "big") == e
+    return naive_paillier.knowledge_accepted(int(key.n), c, data, context, width)
 
 
 @pytest.mark.parametrize("message", [0, 1, MESSAGE, (1 << WIDTH) - 1])
