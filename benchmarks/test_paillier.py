@@ -1,4 +1,4 @@
-"""Paillier against phe in one run: `make bench`. To reach at 2048 bits: encryption 10 times phe's, checked sum in 50 us."""
+"""Paillier beside phe, in one run: encryption, decryption, checked sums, proofs of knowledge, safe primes."""
 
 from functools import cache
 
