@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -44,7 +45,7 @@ async def program(
 """
 
 
-def test_a11_sending_an_opening_share_to_anyone_else_does_not_type_check(tmp_path):
+def test_a11_sending_an_opening_share_to_anyone_else_does_not_type_check(tmp_path: Any) -> None:
     """A partial decryption for whoever knows R, or for the coordinator, is a type error; so is any secret."""
     (tmp_path / "snippet.py").write_text(SNIPPET)
     root = Path(__file__).parents[2]
@@ -61,10 +62,10 @@ def test_a11_sending_an_opening_share_to_anyone_else_does_not_type_check(tmp_pat
 SHARE = OpeningShare(partial=b"secret", proof=b"secret", transcript=bytes(32))
 
 
-def run_send(address, message):
+def run_send(address: Any, message: Any) -> Any:
     network = InProcessNetwork()
 
-    async def program(channel):
+    async def program(channel: Any) -> None:
         await channel.send(address, message)
 
     return network.run({"a": program(network.channel("a"))}), network
@@ -73,18 +74,18 @@ def run_send(address, message):
 @pytest.mark.parametrize(
     "address", [Address("authority-1", EncryptedBits), Address("coordinator", Message), Address("nobody")]
 )
-def test_a11_sending_an_opening_share_to_anyone_else_is_refused_at_run_time(address):
+def test_a11_sending_an_opening_share_to_anyone_else_is_refused_at_run_time(address: Any) -> None:
     with pytest.raises(UsageError, match="A OpeningShare must never be sent to") as caught:
         run_send(address, SHARE)
     assert "secret" not in str(caught.value)
 
 
-def test_an_address_takes_what_it_accepts():
+def test_an_address_takes_what_it_accepts() -> None:
     _, network = run_send(Address("authority-2", MaskAnnouncement, OpeningShare), SHARE)
     assert network.accounts["a"].messages_sent == 1
 
 
-def test_a8_what_is_kept_has_no_encoder_no_copy_and_no_repr():
+def test_a8_what_is_kept_has_no_encoder_no_copy_and_no_repr() -> None:
     class Secret(Kept):
         __slots__ = ("value",)
 

@@ -1,6 +1,7 @@
 """The in-process channel: scheduling, exact accounts, and typed failure."""
 
 import asyncio
+from typing import Any, Never
 
 import pytest
 
@@ -22,14 +23,14 @@ def to(name: str) -> Address[Message]:
     return Address(name, Message)
 
 
-async def doubler(channel, peer, count):
+async def doubler(channel: Any, peer: Any, count: int) -> str:
     for _ in range(count):
         number = await channel.receive(peer, Number)
         await channel.send(to(peer), Number(value=2 * number.value))
     return "done"
 
 
-async def asker(channel, peer, numbers):
+async def asker(channel: Any, peer: Any, numbers: list[int]) -> Any:
     answers = []
     for number in numbers:
         await channel.send(to(peer), Number(value=number))
@@ -37,7 +38,7 @@ async def asker(channel, peer, numbers):
     return answers
 
 
-def test_programs_run_without_an_event_loop():
+def test_programs_run_without_an_event_loop() -> None:
     network = InProcessNetwork()
     results = network.run(
         {"b": doubler(network.channel("b"), "a", 3), "a": asker(network.channel("a"), "b", [1, 2, 300])}
@@ -47,7 +48,7 @@ def test_programs_run_without_an_event_loop():
         asyncio.get_running_loop()
 
 
-def test_accounts_are_the_codecs_bytes():
+def test_accounts_are_the_codecs_bytes() -> None:
     network = InProcessNetwork()
     network.run({"a": asker(network.channel("a"), "b", [1, 300]), "b": doubler(network.channel("b"), "a", 2)})
     there = sum(len(encode(Number(value=value))) for value in (1, 300))
@@ -58,16 +59,16 @@ def test_accounts_are_the_codecs_bytes():
     assert network.rounds == 4
 
 
-def test_rounds_count_the_longest_causal_chain():
+def test_rounds_count_the_longest_causal_chain() -> None:
     """Three parties send at once (round 1); one answers both (round 2); messages sent in a row share a round."""
     network = InProcessNetwork()
 
-    async def leaf(channel):
+    async def leaf(channel: Any) -> Any:
         await channel.send(to("hub"), Number(value=1))
         await channel.send(to("hub"), Number(value=2))
         return (await channel.receive("hub", Number)).value
 
-    async def hub(channel):
+    async def hub(channel: Any) -> None:
         total = 0
         for peer in ("x", "y"):
             for _ in range(2):
@@ -80,15 +81,15 @@ def test_rounds_count_the_longest_causal_chain():
     assert (results["x"], results["y"], network.rounds) == (6, 6, 2)
 
 
-def test_messages_arrive_in_order_and_as_new_objects():
+def test_messages_arrive_in_order_and_as_new_objects() -> None:
     network = InProcessNetwork()
     sent = [Number(value=value) for value in range(5)]
 
-    async def sender(channel):
+    async def sender(channel: Any) -> None:
         for message in sent:
             await channel.send(to("b"), message)
 
-    async def receiver(channel):
+    async def receiver(channel: Any) -> Any:
         return [await channel.receive("a", Number) for _ in sent]
 
     received = network.run({"a": sender(network.channel("a")), "b": receiver(network.channel("b"))})["b"]
@@ -96,13 +97,13 @@ def test_messages_arrive_in_order_and_as_new_objects():
     assert not any(one is other for one, other in zip(received, sent, strict=True))
 
 
-def test_a_value_that_does_not_survive_the_codec_is_refused_on_receipt():
+def test_a_value_that_does_not_survive_the_codec_is_refused_on_receipt() -> None:
     network = InProcessNetwork()
 
-    async def sender(channel):
+    async def sender(channel: Any) -> None:
         await channel.send(to("b"), Number(value="seven"))
 
-    async def receiver(channel):
+    async def receiver(channel: Any) -> None:
         await channel.receive("a", Number)
 
     outcomes = network.settle({"a": sender(network.channel("a")), "b": receiver(network.channel("b"))})
@@ -110,23 +111,23 @@ def test_a_value_that_does_not_survive_the_codec_is_refused_on_receipt():
     assert (outcomes["b"].error.culprit, outcomes["b"].error.step) == ("a", "receive")
 
 
-def test_another_type_than_expected_names_the_sender():
+def test_another_type_than_expected_names_the_sender() -> None:
     network = InProcessNetwork()
 
-    async def sender(channel):
+    async def sender(channel: Any) -> None:
         await channel.send(to("b"), Text(value="7"))
 
-    async def receiver(channel):
+    async def receiver(channel: Any) -> None:
         await channel.receive("a", Number)
 
     with pytest.raises(PeerError, match="a: it sent a Text where a Number was due"):
         network.run({"a": sender(network.channel("a")), "b": receiver(network.channel("b"))})
 
 
-def test_deadlock_names_who_waits_for_whom():
+def test_deadlock_names_who_waits_for_whom() -> None:
     network = InProcessNetwork()
 
-    async def waiter(channel, peer):
+    async def waiter(channel: Any, peer: Any) -> None:
         await channel.receive(peer, Number)
 
     programs = {"a": waiter(network.channel("a"), "b"), "b": waiter(network.channel("b"), "a")}
@@ -134,10 +135,10 @@ def test_deadlock_names_who_waits_for_whom():
         network.run(programs)
 
 
-def test_the_cause_is_raised_rather_than_who_waited_for_it():
+def test_the_cause_is_raised_rather_than_who_waited_for_it() -> None:
     network = InProcessNetwork()
 
-    async def refuser(channel):
+    async def refuser(channel: Any) -> Never:
         await channel.receive("a", Number)
         raise RefusedError("budget-spent", "The budget is spent.")
 
@@ -146,13 +147,13 @@ def test_the_cause_is_raised_rather_than_who_waited_for_it():
         network.run(programs)
 
 
-def test_settle_tells_how_each_ended():
+def test_settle_tells_how_each_ended() -> None:
     network = InProcessNetwork()
 
-    async def done(_channel):
+    async def done(_channel: Any) -> int:
         return 5
 
-    async def failing(_channel):
+    async def failing(_channel: Any) -> Never:
         raise UnavailableError("The database does not answer.")
 
     outcomes = network.settle({"a": done(network.channel("a")), "b": failing(network.channel("b"))})
@@ -161,17 +162,17 @@ def test_settle_tells_how_each_ended():
         outcomes["b"].result()
 
 
-def test_a_bug_surfaces_and_the_other_programs_are_closed():
+def test_a_bug_surfaces_and_the_other_programs_are_closed() -> None:
     network = InProcessNetwork()
     closed = []
 
-    async def waiting(channel):
+    async def waiting(channel: Any) -> None:
         try:
             await channel.receive("b", Number)
         finally:
             closed.append("a")
 
-    async def buggy(_channel):
+    async def buggy(_channel: Any) -> Never:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -179,17 +180,17 @@ def test_a_bug_surfaces_and_the_other_programs_are_closed():
     assert closed == ["a"]
 
 
-def test_awaiting_anything_but_the_channel_is_refused():
+def test_awaiting_anything_but_the_channel_is_refused() -> None:
     network = InProcessNetwork()
 
-    async def sleeper(_channel):
+    async def sleeper(_channel: Any) -> None:
         await asyncio.sleep(0)
 
     with pytest.raises(UsageError, match="awaits something other than its channel"):
         network.run({"a": sleeper(network.channel("a"))})
 
 
-def test_processor_time_comes_from_the_given_clock():
+def test_processor_time_comes_from_the_given_clock() -> None:
     ticks = iter(range(100))
     network = InProcessNetwork(clock=lambda: float(next(ticks)))
     network.run({"a": asker(network.channel("a"), "b", [1]), "b": doubler(network.channel("b"), "a", 1)})

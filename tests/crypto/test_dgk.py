@@ -1,6 +1,7 @@
 """DGK: exact arithmetic modulo u at toy size, and every refusal."""
 
 import pickle
+from typing import Any
 
 import gmpy2
 import msgspec
@@ -9,6 +10,7 @@ import pytest
 from privcredit.crypto import dgk, dgk_keys
 from privcredit.crypto.dgk import (
     DgkCiphertext,
+    DgkEncryptor,
     DgkPublicKey,
     FreshDgkCiphertext,
     InvalidDgkCiphertextError,
@@ -25,18 +27,18 @@ TOY = {"minimum_bits": TOY_DGK_BITS - 1}
 
 
 @pytest.fixture
-def encryptors():
+def encryptors() -> Any:
     return [PUBLIC.encryptor(SeededRandomness("public")), KEY.encryptor(SeededRandomness("owner"))]
 
 
-def decrypt(private, ciphertext):
+def decrypt(private: Any, ciphertext: Any) -> Any:
     """Independent of is_zero: the discrete logarithm of c^v_p to the base g^v_p, by search, with Python's pow."""
     p, v_p = int(private._p), int(private._v_p)
     target = pow(int(ciphertext.value), v_p, p)
     return next(m for m in range(private.public.u) if pow(pow(int(private.public.g), v_p, p), m, p) == target)
 
 
-def test_every_plaintext_and_every_sum_and_multiple(encryptors):
+def test_every_plaintext_and_every_sum_and_multiple(encryptors: list[DgkEncryptor]) -> None:
     for encryptor in encryptors:
         for a in range(PUBLIC.u):
             first = encryptor.encrypt(a)
@@ -50,7 +52,7 @@ def test_every_plaintext_and_every_sum_and_multiple(encryptors):
                 assert decrypt(KEY, first.plus_small(small)) == (a + small) % PUBLIC.u
 
 
-def test_rerandomised_has_the_plaintext_and_another_value(encryptors):
+def test_rerandomised_has_the_plaintext_and_another_value(encryptors: list[DgkEncryptor]) -> None:
     for encryptor in encryptors:
         for a in range(PUBLIC.u):
             plain = DgkCiphertext(PUBLIC, gmpy2.powmod(PUBLIC.g, a, PUBLIC.n))
@@ -60,7 +62,7 @@ def test_rerandomised_has_the_plaintext_and_another_value(encryptors):
             assert decrypt(KEY, fresh) == a
 
 
-def test_both_noises_lie_in_the_group_of_h(encryptors):
+def test_both_noises_lie_in_the_group_of_h(encryptors: list[DgkEncryptor]) -> None:
     order = KEY._v_p * KEY._v_q
     for encryptor in encryptors:
         drawn = {encryptor.encrypt(0).value for _ in range(50)}
@@ -68,7 +70,7 @@ def test_both_noises_lie_in_the_group_of_h(encryptors):
         assert all(gmpy2.powmod(value, order, PUBLIC.n) == 1 for value in drawn)
 
 
-def test_generators_have_the_orders_of_the_paper():
+def test_generators_have_the_orders_of_the_paper() -> None:
     order = KEY._v_p * KEY._v_q
     assert gmpy2.powmod(PUBLIC.h, order, PUBLIC.n) == 1 == gmpy2.powmod(PUBLIC.g, order * PUBLIC.u, PUBLIC.n)
     for prime, v in ((KEY._p, KEY._v_p), (KEY._q, KEY._v_q)):
@@ -77,7 +79,7 @@ def test_generators_have_the_orders_of_the_paper():
         assert 1 not in {PUBLIC.h % prime, gmpy2.powmod(PUBLIC.g, v, prime), gmpy2.powmod(PUBLIC.g, PUBLIC.u, prime)}
 
 
-def test_the_pool_is_used_first_and_each_value_once():
+def test_the_pool_is_used_first_and_each_value_once() -> None:
     encryptor = PUBLIC.encryptor(SeededRandomness("pool"))
     encryptor.refill(3)
     ready = list(encryptor._pool)
@@ -87,14 +89,14 @@ def test_the_pool_is_used_first_and_each_value_once():
 
 
 @pytest.mark.parametrize("width", range(1, 41))
-def test_generated_u_is_a_prime_above_three_times_the_width(width):
+def test_generated_u_is_a_prime_above_three_times_the_width(width: int) -> None:
     u = int(gmpy2.next_prime(3 * width))
     assert gmpy2.is_prime(u)
     assert (u - 1) // 3 >= width
     assert u > 3 * width
 
 
-def test_production_key_has_production_sizes():
+def test_production_key_has_production_sizes() -> None:
     public = dgk_key(2048).public
     assert (public.bits, public.subgroup_bits, public.randomiser_bits) == (2048, 256, 640)
     assert public.comparison_bits >= 40
@@ -112,7 +114,7 @@ BAD_CIPHERTEXTS = {
 
 
 @pytest.mark.parametrize("name", BAD_CIPHERTEXTS)
-def test_w1_invalid_ciphertext(name, monkeypatch):
+def test_w1_invalid_ciphertext(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     value, surplus = BAD_CIPHERTEXTS[name]
     monkeypatch.setattr(dgk.gmpy2, "powmod", None)
     good = (5).to_bytes(PUBLIC.ciphertext_bytes, "big")
@@ -120,7 +122,9 @@ def test_w1_invalid_ciphertext(name, monkeypatch):
         PUBLIC.ciphertexts([good, value.to_bytes(PUBLIC.ciphertext_bytes + surplus, "big"), good])
 
 
-def test_w1_valid_ciphertexts_come_back_and_cost_one_gcd(monkeypatch, encryptors):
+def test_w1_valid_ciphertexts_come_back_and_cost_one_gcd(
+    monkeypatch: pytest.MonkeyPatch, encryptors: list[DgkEncryptor]
+) -> None:
     sent = [encryptors[0].encrypt(bit) for bit in (0, 1, 1, 0)]
     calls = []
     gcd = gmpy2.gcd
@@ -131,19 +135,19 @@ def test_w1_valid_ciphertexts_come_back_and_cost_one_gcd(monkeypatch, encryptors
     assert type(received[0]) is DgkCiphertext
 
 
-def test_c10_only_fresh_ciphertexts_have_an_encoder(encryptors):
+def test_c10_only_fresh_ciphertexts_have_an_encoder(encryptors: list[DgkEncryptor]) -> None:
     fresh = encryptors[0].encrypt(1)
     for stale in (fresh + fresh, -fresh, fresh * 2, fresh.plus_small(1), PUBLIC.ciphertext(fresh.to_bytes())):
         assert not hasattr(stale, "to_bytes")
 
 
-def test_a_ciphertext_of_another_key_is_not_rerandomised():
+def test_a_ciphertext_of_another_key_is_not_rerandomised() -> None:
     other = toy_dgk(5).public.encryptor(SeededRandomness("other")).encrypt(1)
     with pytest.raises(UsageError, match="under the key that made it"):
         PUBLIC.encryptor(SeededRandomness("mine")).rerandomise(other)
 
 
-def create(**changes):
+def create(**changes: Any) -> Any:
     parts = {"n": int(PUBLIC.n), "g": int(PUBLIC.g), "h": int(PUBLIC.h), "u": PUBLIC.u, "subgroup_bits": 16}
     return DgkPublicKey.create(**(parts | changes), **TOY)
 
@@ -168,25 +172,25 @@ BAD_KEYS = {
 
 
 @pytest.mark.parametrize("name", BAD_KEYS)
-def test_w1_bad_public_key(name):
+def test_w1_bad_public_key(name: str) -> None:
     changes, sentence = BAD_KEYS[name]
     with pytest.raises(InvalidDgkKeyError, match=sentence):
         create(**changes)
 
 
-def test_the_good_public_key_passes_and_survives_its_bytes():
+def test_the_good_public_key_passes_and_survives_its_bytes() -> None:
     assert create() == PUBLIC
     assert DgkPublicKey.from_bytes(PUBLIC.to_bytes(), **TOY) == PUBLIC
     assert create().fingerprint == PUBLIC.fingerprint != toy_dgk(5).public.fingerprint
 
 
 @pytest.mark.parametrize("data", [b"", PUBLIC.to_bytes()[:-1], PUBLIC.to_bytes() + b"\0", b"\xff" * 12])
-def test_w1_public_key_bytes_of_the_wrong_length(data):
+def test_w1_public_key_bytes_of_the_wrong_length(data: bytes) -> None:
     with pytest.raises(InvalidDgkKeyError):
         DgkPublicKey.from_bytes(data, **TOY)
 
 
-def test_production_refuses_toy_keys():
+def test_production_refuses_toy_keys() -> None:
     with pytest.raises(InvalidDgkKeyError, match="use at least 2048"):
         DgkPublicKey.from_bytes(PUBLIC.to_bytes())
     with pytest.raises(InvalidDgkKeyError, match="use at least 2048"):
@@ -198,7 +202,7 @@ def test_production_refuses_toy_keys():
         DgkPublicKey.create(int(big.n) * 3, int(big.g), int(big.h), big.u, 256)
 
 
-def test_private_key_file_survives_and_a_wrong_one_is_refused():
+def test_private_key_file_survives_and_a_wrong_one_is_refused() -> None:
     data = KEY.to_file_bytes()
     assert DgkPrivateKey.from_file_bytes(data, **TOY).public == PUBLIC
     with pytest.raises(InvalidDgkKeyError, match="wrong length"):
@@ -212,7 +216,7 @@ def test_private_key_file_survives_and_a_wrong_one_is_refused():
         DgkPrivateKey(PUBLIC, KEY._p, KEY._q, KEY._v_q, KEY._v_p)
 
 
-def test_h3_stuck_generator_is_refused():
+def test_h3_stuck_generator_is_refused() -> None:
     public = dgk_key(2048).public
     for byte in (0, 0x55):
         encryptor = public.encryptor(StuckRandomness(byte))
@@ -220,7 +224,9 @@ def test_h3_stuck_generator_is_refused():
             [encryptor.encrypt(1) for _ in range(2)]
 
 
-def test_a9_the_zero_test_runs_in_constant_time(monkeypatch, encryptors):
+def test_a9_the_zero_test_runs_in_constant_time(
+    monkeypatch: pytest.MonkeyPatch, encryptors: list[DgkEncryptor]
+) -> None:
     calls = []
     original = dgk_keys.powmod_secret
     monkeypatch.setattr(dgk_keys, "powmod_secret", lambda *args: calls.append(args) or original(*args))
@@ -229,7 +235,7 @@ def test_a9_the_zero_test_runs_in_constant_time(monkeypatch, encryptors):
     assert [(exponent, modulus) for _, exponent, modulus in calls] == [(KEY._v_p, KEY._p)]
 
 
-def test_a8_the_private_key_shows_nothing():
+def test_a8_the_private_key_shows_nothing() -> None:
     assert repr(KEY) == "<DgkPrivateKey of 96 bits, redacted>"
     with pytest.raises(TypeError):
         pickle.dumps(KEY)

@@ -198,6 +198,8 @@ def open_parcel(sender: str, name: str, data: bytes, kind: type[W]) -> W:
         return decode(data, kind)
     except MalformedError as error:
         raise PeerError(sender, "receive", str(error)) from error
+    except UnicodeDecodeError as error:  # msgspec's one refusal that is no DecodeError
+        raise PeerError(sender, "receive", f"its {name} holds text that is not UTF-8") from error
 
 
 @coroutine
