@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -15,8 +16,8 @@ from litestar.types import ASGIApp
 from privcredit import __version__
 from privcredit.crypto.paillier import Encryptor
 from privcredit.crypto.randomness import SystemRandomness
-from privcredit.errors import UsageError
-from privcredit.federation.config import NodeConfig, SourceBinding, load_node, load_registry
+from privcredit.federation.config import NodeConfig, load_node, load_registry
+from privcredit.federation.holder_sources import resolve_sources
 from privcredit.federation.key_files import Passphrase, load_dgk, load_key_share, load_party_keys
 from privcredit.federation.upkeep import Upkeep
 from privcredit.http import authority_app, coordinator_app, holder_app, verifier_app
@@ -29,14 +30,11 @@ from privcredit.http.session_channel import Inboxes
 from privcredit.roles.authority import Authority
 from privcredit.roles.comparison import Comparer, ComparisonKeys
 from privcredit.roles.coordinator import Coordinator
-from privcredit.roles.holder import Holder, PointsSource
+from privcredit.roles.holder import Holder
 from privcredit.roles.identity import PartyKeys
 from privcredit.roles.registrar import Registrar
 from privcredit.roles.registry import TrustedRegistry
 from privcredit.roles.verifier import Verifier
-from privcredit.scorecard.model import HolderScorecard
-from privcredit.scorecard.policy import check_own_scorecard
-from privcredit.scorecard.toml_format import parse_toml
 from privcredit.sources.source import open_source
 from privcredit.storage.authority import AuthorityStore
 from privcredit.storage.coordinator import CoordinatorStore
@@ -148,7 +146,7 @@ def _holder(setting: Setting) -> Built:
         setting.keys,
         setting.registry,
         encryptor,
-        open_sources(setting.config, setting.registry),
+        {digest: open_source(*found) for digest, found in resolve_sources(setting.config, setting.registry).items()},
         store,
         setting.randomness,
         clock,
@@ -167,29 +165,6 @@ def _refill(encryptor: Encryptor) -> bool:
         return False
     encryptor.refill(encryptor.ready + 1)
     return True
-
-
-def open_sources(config: NodeConfig, registry: TrustedRegistry) -> Mapping[bytes, PointsSource]:
-    """Open the database behind every scorecard that the registry's policies ask of this holder.
-
-    Raises UsageError for a scorecard without a source, or a policy that does not fit its scorecard.
-    """
-    sources = {}
-    for policy in registry.policies.values():
-        for term in policy.holders:
-            if term.holder == config.name and term.scorecard not in sources:
-                entry = registry.scorecard(config.name, term.scorecard)
-                card = parse_toml(entry.document, f"scorecard of {config.name}").for_holder(config.name)
-                check_own_scorecard(policy, card)
-                sources[term.scorecard] = open_source(_binding(config, card).config, card)
-    return sources
-
-
-def _binding(config: NodeConfig, card: HolderScorecard) -> SourceBinding:
-    for binding in config.sources:
-        if binding.scorecard in {"", card.digest.hex()}:
-            return binding
-    raise UsageError(f"{config.directory / 'node.toml'} has no [[source]] for scorecard {card.digest.hex()}; add one.")
 
 
 def _authority(setting: Setting) -> Built:
@@ -230,7 +205,11 @@ def _comparer(setting: Setting) -> Comparer:
 def _watch_stock(observability: Observability, comparer: Comparer) -> None:
     gauge = observability.gauge("material_ready", "Pieces of single-use material made ahead.", ("kind",))
     for kind in comparer.stock():
-        gauge.labels(kind).set_function(lambda kind=kind: comparer.stock()[kind])
+        gauge.labels(kind).set_function(partial(_ready, comparer, kind))
+
+
+def _ready(comparer: Comparer, kind: str) -> float:
+    return comparer.stock()[kind]
 
 
 def _coordinator(setting: Setting) -> Built:

@@ -1,7 +1,7 @@
 """A node's view of one peer: pooled keep-alive mutual TLS, the peer's name checked, errors back as errors.
 
 httpcore, the engine under httpx, is used directly: its network backend is the one place where a total deadline can be
-enforced on every read and write, and a call costs a fifth less.
+enforced on every read and write.
 """
 
 import ssl

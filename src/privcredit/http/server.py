@@ -19,6 +19,7 @@ from typing import Any, cast
 
 import uvicorn
 import uvloop
+from litestar.types import ASGIApp
 from uvicorn._types import ASGIApplication
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -63,7 +64,7 @@ Announce = Callable[[tuple[int, ...]], None]
 class Listener:
     """One address with its application. `port` 0 takes a free one; `tls` None is plain HTTP, for loopback only."""
 
-    app: ASGIApplication
+    app: ASGIApp
     host: str
     port: int
     tls: ServerTls | None = None
@@ -135,7 +136,7 @@ async def _serve_until_signal(listeners: Sequence[Listener], announce: Announce 
 
 def _config(listener: Listener) -> uvicorn.Config:
     config = uvicorn.Config(
-        listener.app,
+        cast("ASGIApplication", listener.app),
         http=PeerProtocol,
         ws="none",
         lifespan="on",

@@ -13,6 +13,9 @@ from privcredit.errors import UsageError
 MAX_MESSAGE_BYTES = 1 << 20
 """A program message of one question is below 100 kB; 1 MiB leaves room and stops floods."""
 
+MAX_QUOTED = 64
+"""Characters of a sender's text that an error repeats."""
+
 PROTOCOL_VERSION = 1
 """Bound into every signature, proof and envelope."""
 
@@ -74,11 +77,12 @@ def _check_size(data: bytes, limit: int) -> None:
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = dict(pairs)
-    if len(keys) != len(pairs):
-        repeated = next(key for key, _ in pairs if sum(key == other for other, _ in pairs) > 1)
-        raise MalformedError(f"A JSON body has the key {repeated!r} twice; send it once.")
-    return keys
+    seen: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in seen:
+            raise MalformedError(f"A JSON body has the key {key[:MAX_QUOTED]!r} twice; send it once.")
+        seen[key] = value
+    return seen
 
 
 def _no_constants(name: str) -> Any:  # noqa: ANN401 - json's hook demands it
