@@ -82,7 +82,8 @@ class _Parser:
         while position < end:
             match = _LEXER.match(self._text, position)
             if match is None or match.lastgroup is None:
-                raise ExpressionError(f"the condition {self._text!r} cannot be read from character {position + 1} on")
+                start = end - len(self._text[position:end].lstrip()) + 1
+                raise ExpressionError(f"the condition {self._text!r} cannot be read from character {start} on")
             tokens.append(Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup)))
             position = match.end()
         return [*tokens, Token("end", "", end)]

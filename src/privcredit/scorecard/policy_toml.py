@@ -4,6 +4,7 @@
 """
 
 import datetime as dt
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -79,7 +80,11 @@ def policy_from_toml(
     published: unix seconds; `valid_from` where the file gives none. Raises UsageError.
     """
     where = str(source) if isinstance(source, Path) else "the policy text"
-    return build_policy(scorecard, _rules(where, _read(where, source), scorecard, published), key_fingerprint, key_bits)
+    rules = _rules(where, _read(where, source), scorecard, published)
+    try:
+        return build_policy(scorecard, rules, key_fingerprint, key_bits)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
 
 
 def _read(where: str, source: Path | str) -> PolicyText:
@@ -125,8 +130,8 @@ def _tiers(where: str, text: PolicyText, scorecard: Scorecard) -> tuple[Tier, ..
 
 
 def _points(where: str, tier: TierText, scale: int) -> int:
-    points = exact(tier.at_least) * scale
-    if points.denominator != 1:
+    points = exact(tier.at_least) * scale if math.isfinite(tier.at_least) else None
+    if points is None or points.denominator != 1:
         raise UsageError(
             f"{where}: tier {tier.name!r} at {tier.at_least} is no whole number of points at scale {scale}; round it."
         )
