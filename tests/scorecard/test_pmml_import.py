@@ -348,3 +348,19 @@ def test_entities_dtds_and_floods_are_refused() -> None:
     for document, sentence in [(bomb, "DTD"), (outside, "DTD"), (deep, "deeper"), (b" " * (9 << 20), "limit")]:
         with pytest.raises(UsageError, match=sentence):
             read(document)
+
+
+def test_an_attributes_reason_code_goes_before_its_characteristics() -> None:
+    bins = [(pmml.simple("x", "equal", 1), pmml.score(0, "OWN")), ("<True/>", pmml.score(0))]
+    blocks = [({"name": "a", "reasonCode": "SHARED", "baselineScore": 5}, bins)]
+    card = read(pmml.document(pmml.field("x", "double"), pmml.mining("x"), blocks))
+    assert card.score({"x": "1"}).reason_codes == ("OWN",)
+    assert card.score({"x": "2"}).reason_codes == ("SHARED",)
+
+
+@pytest.mark.parametrize("cell", [str(2**53), str(-(2**53)), "1.5", "1e300", "9" * 400])
+def test_integers_that_doubles_cannot_hold_are_invalid(cell: str) -> None:
+    card = read(small(pmml.simple("x", "greaterThan", 0), "integer"))
+    assert card.score({"x": str(2**53 - 1)}).score == 1.0
+    with pytest.raises(CellError, match="whole number"):
+        card.score({"x": cell})

@@ -266,3 +266,9 @@ def test_policy_travels_and_its_name_is_the_hash_of_its_bytes() -> None:
     changed = msgspec.structs.replace(SOUND, budget=6)
     assert policy_hash(encode(SOUND)) != policy_hash(encode(changed))
     assert holder_term(SOUND, "bank").offset == 2
+
+
+def test_c6_a_sum_of_exactly_two_to_the_l_is_refused() -> None:
+    policy = policy_of({"bank": (0, 3), "club": (0, 5)}, 2, optional=("club",))
+    with pytest.raises(UsageError, match="sum to 8; set score_bits to 4, not 3"):
+        check_policy(msgspec.structs.replace(policy, score_bits=3))
