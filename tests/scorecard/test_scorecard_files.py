@@ -303,6 +303,11 @@ def test_import_command(run: Any, tmp_path: Path) -> None:
     assert "no holder" in printed.stderr
 
 
+def test_pmml_is_recognised_without_its_suffix(tmp_path: Path) -> None:
+    (tmp_path / "card").write_bytes(b"\xef\xbb\xbf \n" + pmml.weather())
+    assert load_scorecard(tmp_path / "card").name == "sample"
+
+
 def test_wrong_maps_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "map.toml"
     for text, sentence in [

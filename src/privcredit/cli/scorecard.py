@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from privcredit.errors import PrivcreditError
+from privcredit.errors import PrivcreditError, UsageError
 from privcredit.scorecard.expressions import OTHERWISE, write_expression, write_number
 from privcredit.scorecard.load import load_scorecard, read_holders
 from privcredit.scorecard.model import UNNAMED_HOLDER, Characteristic, Scorecard, ScoreResult
@@ -79,9 +79,9 @@ def _write(text: str, out: Path | None) -> None:
         with out.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError as error:
-        raise PrivcreditError(f"{out} exists already; choose another name or remove it.") from error
+        raise UsageError(f"{out} exists already; choose another name or remove it.") from error
     except OSError as error:
-        raise PrivcreditError(f"{out} cannot be written: {error.strerror}.") from error
+        raise UsageError(f"{out} cannot be written: {error.strerror}.") from error
 
 
 def _notes(card: Scorecard) -> Iterator[str]:

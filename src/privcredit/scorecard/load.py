@@ -15,8 +15,19 @@ PMML_SUFFIXES = frozenset({".pmml", ".xml"})
 
 
 def load_scorecard(path: Path) -> Scorecard:
-    """Return the scorecard in a PMML file (suffix .pmml or .xml) or a native one (any other). Raises UsageError."""
-    return read_pmml(path) if path.suffix.lower() in PMML_SUFFIXES else read_toml(path)
+    """Return the scorecard in a PMML file (suffix .pmml or .xml, or it begins with `<`) or a native one (any other).
+
+    Raises UsageError.
+    """
+    return read_pmml(path) if path.suffix.lower() in PMML_SUFFIXES or _begins_as_xml(path) else read_toml(path)
+
+
+def _begins_as_xml(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
+    except OSError:
+        return False  # the reader says why
 
 
 def read_holders(path: Path) -> Mapping[str, str]:
