@@ -130,6 +130,11 @@ def read_threshold_key(path: Path) -> ThresholdKeyFile:
     return public
 
 
+def threshold_fingerprint(path: Path) -> str:
+    """Return the fingerprint of the key in a ceremony's public file, as people compare it."""
+    return grouped(threshold_key_from_bytes(read_threshold_key(path).key).fingerprint)
+
+
 def share_file(directory: Path, authority: str) -> Path:
     """Return where a ceremony puts the sealed share of `authority`."""
     return directory / f"share-{authority}.json"
