@@ -1,14 +1,11 @@
 """Every engine gives, record by record, what the plain scorecard gives: points, explanation, or the same refusal."""
 
 import csv
-import os
 import sqlite3
-from collections.abc import Callable, Iterator
-from itertools import count
+from collections.abc import Callable
 from typing import Any
 
 import duckdb
-import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 
@@ -17,9 +14,9 @@ from privcredit.scorecard.fields import CellError
 from privcredit.scorecard.model import HolderScorecard, NoAttributeError
 from privcredit.sources.session import quote
 from privcredit.sources.source import Source, SourceConfig, open_source
+from sources.conftest import SERVER, Server
 from sources.generated import Row, cards_and_rows, cards_and_texts
 
-SERVER = os.environ.get("PRIVCREDIT_TEST_POSTGRES", "postgresql://root@127.0.0.1:5432/test")
 EXAMPLES = settings(
     max_examples=30,
     deadline=None,
@@ -33,7 +30,6 @@ SQL_TYPES = {"string": "text", "integer": "bigint", "double": "double precision"
 KEY = "record"
 
 Generated = tuple[HolderScorecard, list[Row]]
-Server = tuple["psycopg.Connection[Any]", str, "count[int]"]
 
 
 def outcome(compute: Callable[..., Any], *arguments: object) -> object:
@@ -134,19 +130,6 @@ def test_sqlite(tmp_path_factory: pytest.TempPathFactory, generated: Generated) 
     connection.close()
     config = SourceConfig(kind="sqlite", location=str(path), table="t", key_column=KEY)
     assert_agrees(open_source(config, card), card, rows)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    try:
-        connection = psycopg.connect(SERVER, autocommit=True, connect_timeout=2)
-    except psycopg.OperationalError:
-        pytest.skip("no PostgreSQL answers; set PRIVCREDIT_TEST_POSTGRES to a server's URL")
-    schema = f"privcredit_{os.getpid()}"
-    connection.execute(f"CREATE SCHEMA {schema}")
-    yield connection, schema, count()
-    connection.execute(f"DROP SCHEMA {schema} CASCADE")
-    connection.close()
 
 
 @EXAMPLES

@@ -63,26 +63,32 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class CompiledScorecard:
-    """The end of two queries, after `WITH RECORD AS (...),`.
+    """Three SELECT statements.
 
-    points: SELECT found, record_key, points, code_0, ...; points is null if a characteristic has no true attribute,
-    code_i is why field i is refused (0: it is not).
-    explanation: the same with attribute_0, attribute_1, ... for points: which attribute matched (from 0), or null.
+    preparation: over RECORD; found, record_key, value_0, code_0, ...; code_i is why field i is refused (0: it is not).
+    points: over PREPARED; found, record_key, points, code_0, ...; points is null if a characteristic has no true
+    attribute. explanation: the same with attribute_0, attribute_1, ... for points: which attribute matched (from 0).
     """
 
+    preparation: str
     points: str
     explanation: str
 
 
 def compile_scorecard(card: HolderScorecard, columns: Sequence[Column], dialect: Dialect) -> CompiledScorecard:
     """Return the scorecard in `dialect`, for fields that come as `columns` (one per field of the card, in order)."""
-    prepared = f"{PREPARED} AS (\n{ibis.to_sql(preparation(card.fields, columns), dialect=dialect)}\n)"
-    table = ibis.table(_prepared_schema(columns), name=PREPARED)
-    selections = [
-        ibis.to_sql(scored(card, table), dialect=dialect),
-        ibis.to_sql(explained(card, table), dialect=dialect),
-    ]
-    return CompiledScorecard(*(f"{prepared}\n{selection}" for selection in selections))
+    prepared = ibis.table(_prepared_schema(columns), name=PREPARED)
+    return CompiledScorecard(
+        compile_preparation(card.fields, columns, dialect),
+        ibis.to_sql(scored(card, prepared), dialect=dialect),
+        ibis.to_sql(explained(card, prepared), dialect=dialect),
+    )
+
+
+def compile_preparation(fields: Sequence[Field], columns: Sequence[Column], dialect: Dialect) -> str:
+    """Return the statement over RECORD that prepares the fields."""
+    statement: str = ibis.to_sql(preparation(fields, columns), dialect=dialect)
+    return statement
 
 
 def preparation(fields: Sequence[Field], columns: Sequence[Column]) -> Expression:

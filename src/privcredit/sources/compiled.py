@@ -35,10 +35,10 @@ class CompiledSource:
         self._card = card
         columns = [cell.column for cell in session.layout.cells]
         compiled = compile_scorecard(card, columns, session.dialect)
-        self._points_sql = one_record(session.layout, compiled.points)
-        self._explanation_sql = one_record(session.layout, compiled.explanation)
-        self._all_sql = all_records(session.layout, compiled.points)
-        self._all_explained_sql = all_records(session.layout, compiled.explanation)
+        self._points_sql = one_record(session.layout, compiled.preparation, compiled.points)
+        self._explanation_sql = one_record(session.layout, compiled.preparation, compiled.explanation)
+        self._all_sql = all_records(session.layout, compiled.preparation, compiled.points)
+        self._all_explained_sql = all_records(session.layout, compiled.preparation, compiled.explanation)
         check_constants(session, card)
 
     @property

@@ -2,7 +2,8 @@
 
 The columns that the scorecard reads are copied into DuckDB's memory when the source is opened, and again when the file
 has changed (modification time, size or inode; seen at the next question). So the file stays free for its writer, and a
-broken new version stops answers instead of leaving old ones. Nothing is scored before a record is asked for.
+broken new version stops answers instead of leaving old ones. Cells are typed and checked while they are copied; nothing
+is scored before a record is asked for.
 """
 
 # ruff: noqa: S608 - names are quoted, values are parameters or quoted texts
@@ -20,7 +21,7 @@ import pyarrow as pa
 from privcredit.errors import UnavailableError, UsageError
 from privcredit.scorecard.fields import TEXT_KINDS, Field
 from privcredit.scorecard.model import HolderScorecard, Outcome
-from privcredit.sources.compile import Column, Dialect
+from privcredit.sources.compile import RECORD, Column, Dialect, compile_preparation
 from privcredit.sources.compiled import CompiledSource
 from privcredit.sources.session import (
     Cell,
@@ -29,6 +30,7 @@ from privcredit.sources.session import (
     boolean_cell,
     check_columns,
     quote,
+    record_columns,
     text,
     text_markers,
     wrong_type,
@@ -126,18 +128,17 @@ class DuckdbSession:
         self.where = _where(config)
         cells = LOADERS[config.kind](self, config, fields)
         self._seal()
-        stored = tuple(
-            Cell(cell.column, f"r.value_{i}", None if cell.foreign is None else f"r.foreign_{i}")
-            for i, cell in enumerate(cells)
-        )
-        self.layout = Layout(MEMORY_TABLE, "r.record_key", "r.record_key = $1", stored)
+        self.layout = Layout(MEMORY_TABLE, "r.record_key", "r.record_key = $1", cells, prepared=True)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Return all rows; a statement is parsed once."""
         with self._lock:
             if sql not in self._statements:
                 self._statements[sql] = self._connection.extract_statements(sql)[0]
-            return self._connection.execute(self._statements[sql], list(parameters)).fetchall()
+            try:
+                return self._connection.execute(self._statements[sql], list(parameters)).fetchall()
+            except duckdb.Error as error:
+                raise UsageError(f"{self.where} cannot be scored: {_first_line(error)}.") from error
 
     def parameter(self, record_key: str) -> object:
         """Return the key: in memory every key is text."""
@@ -155,14 +156,11 @@ class DuckdbSession:
         with self._lock:
             self._connection.close()
 
-    def copy(self, relation: str, key: str, cells: Sequence[Cell]) -> None:
-        """Fill the table in memory from `relation` (alias r)."""
-        parts = [f"{key} AS record_key"]
-        for i, cell in enumerate(cells):
-            parts.append(f"{cell.value} AS value_{i}")
-            if cell.foreign is not None:
-                parts.append(f"{cell.foreign} AS foreign_{i}")
-        self.run(f"CREATE TABLE {MEMORY_TABLE} AS SELECT {', '.join(parts)} FROM {relation} AS r")
+    def copy(self, origin: Layout, fields: Sequence[Field]) -> None:
+        """Fill the table in memory: typed, checked against the fields' rules, not scored."""
+        preparation = compile_preparation(fields, [cell.column for cell in origin.cells], self.dialect)
+        record = f"SELECT {record_columns(origin)} FROM {origin.table} AS r"
+        self.run(f"CREATE TABLE {MEMORY_TABLE} AS WITH {RECORD} AS ({record}) {preparation}")
 
     def run(self, sql: str) -> list[Row]:
         """Run a statement while loading, with errors in our words."""
@@ -191,15 +189,15 @@ def _where(config: SourceConfig) -> str:
     return f"Table {config.table!r} of {config.location}" if config.kind == "duckdb" else f"File {config.location}"
 
 
-def _load_csv(session: DuckdbSession, config: SourceConfig, fields: Sequence[Field]) -> list[Cell]:
+def _load_csv(session: DuckdbSession, config: SourceConfig, fields: Sequence[Field]) -> tuple[Cell, ...]:
     header = csv_header(Path(config.location))
     check_columns(session.where, header, config.key_column, fields)
     columns = ", ".join(f"{text(name)}: 'VARCHAR'" for name in header)
     options = "auto_detect=false, header=true, delim=',', quote='\"', escape='\"', nullstr=''"
-    cells = [_csv_cell(field) for field in fields]
+    cells = tuple(_csv_cell(field) for field in fields)
     relation = f"read_csv({text(config.location)}, {options}, columns={{{columns}}})"
     try:
-        session.copy(relation, f"r.{quote(config.key_column)}", cells)
+        session.copy(Layout(relation, f"r.{quote(config.key_column)}", "", cells), fields)
     except UsageError as error:
         raise _csv_error(session.where, str(error.__cause__)) from error
     return cells
@@ -257,11 +255,11 @@ def _csv_records(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise UsageError(f"File {path} is not a UTF-8 text with comma-separated values; convert it.") from error
 
 
-def _load_parquet(session: DuckdbSession, config: SourceConfig, fields: Sequence[Field]) -> list[Cell]:
+def _load_parquet(session: DuckdbSession, config: SourceConfig, fields: Sequence[Field]) -> tuple[Cell, ...]:
     return _load_typed(session, config, fields, f"read_parquet({text(config.location)})")
 
 
-def _load_duckdb(session: DuckdbSession, config: SourceConfig, fields: Sequence[Field]) -> list[Cell]:
+def _load_duckdb(session: DuckdbSession, config: SourceConfig, fields: Sequence[Field]) -> tuple[Cell, ...]:
     if config.table is None:
         raise UsageError(f"The source {config.location} names no table; add one.")
     session.run(f"ATTACH {text(config.location)} AS origin (READ_ONLY)")
@@ -272,11 +270,13 @@ def _load_duckdb(session: DuckdbSession, config: SourceConfig, fields: Sequence[
     return cells
 
 
-def _load_typed(session: DuckdbSession, config: SourceConfig, fields: Sequence[Field], relation: str) -> list[Cell]:
+def _load_typed(
+    session: DuckdbSession, config: SourceConfig, fields: Sequence[Field], relation: str
+) -> tuple[Cell, ...]:
     types = session.column_types(relation)
     check_columns(session.where, list(types), config.key_column, fields)
-    cells = [_typed_cell(session.where, field, types[field.name]) for field in fields]
-    session.copy(relation, f"CAST(r.{quote(config.key_column)} AS VARCHAR)", cells)
+    cells = tuple(_typed_cell(session.where, field, types[field.name]) for field in fields)
+    session.copy(Layout(relation, f"CAST(r.{quote(config.key_column)} AS VARCHAR)", "", cells), fields)
     return cells
 
 
@@ -300,7 +300,7 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or ["no reason given"])[0].rstrip(".")
 
 
-LOADERS: Mapping[str, Callable[[DuckdbSession, SourceConfig, Sequence[Field]], list[Cell]]] = {
+LOADERS: Mapping[str, Callable[[DuckdbSession, SourceConfig, Sequence[Field]], tuple[Cell, ...]]] = {
     "csv": _load_csv,
     "parquet": _load_parquet,
     "duckdb": _load_duckdb,

@@ -23,6 +23,12 @@ CONNECT_SECONDS = 5
 STATEMENT_MILLISECONDS = 5000
 """A question is answered within seconds or not at all; a table without an index on its key shows here."""
 
+WHOLE_TABLE_MILLISECONDS = 600_000
+"""Checking and batches read every record."""
+
+NUL = "\0"
+"""The one character that PostgreSQL's texts cannot hold."""
+
 INTEGERS = ("smallint", "integer", "bigint")
 FRACTIONS = ("real", "double precision", "numeric")
 TEXTS = ("text", "character varying", "character", "citext", "boolean", "uuid", "date", *INTEGERS)
@@ -75,7 +81,7 @@ class PostgresqlSession:
             return canonical_integer(record_key)
         if self._key_type == "uuid":
             return _uuid(record_key)
-        return record_key
+        return None if NUL in record_key else record_key
 
     def place(self, record_key: str) -> str:
         """Return the key itself."""
@@ -103,8 +109,14 @@ class PostgresqlSession:
 
     def _execute(self, sql: str, parameters: Sequence[object]) -> list[Row]:
         try:
-            return self._connection.execute(sql, list(parameters), prepare=bool(parameters)).fetchall()
-        except (psycopg.ProgrammingError, psycopg.DataError) as error:
+            if parameters:
+                return self._connection.execute(sql, list(parameters), prepare=True).fetchall()
+            with self._connection.transaction():
+                self._connection.execute(f"SET LOCAL statement_timeout = {WHOLE_TABLE_MILLISECONDS}")
+                return self._connection.execute(sql).fetchall()
+        except psycopg.OperationalError:
+            raise
+        except psycopg.Error as error:
             raise UsageError(f"{self.where} cannot be read: {_first_line(error)}.") from error
 
     def _column_types(self, table: str) -> Mapping[str, str]:

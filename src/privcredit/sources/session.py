@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 
 from privcredit.errors import UsageError
 from privcredit.scorecard.fields import Field
-from privcredit.sources.compile import RECORD, Column, Dialect
+from privcredit.sources.compile import PREPARED, RECORD, Column, Dialect
 
 Row: TypeAlias = tuple[object, ...]
 
@@ -24,12 +24,16 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the records lie: a quoted table, the key as text, the condition that a row has the sought key, cells."""
+    """Where the records lie: a quoted table, the key as text, the condition that a row has the sought key, cells.
+
+    prepared: the table is already what the scorecard's preparation gives (PREPARED), with a column `found` of ones.
+    """
 
     table: str
     key_text: str
     key_match: str
     cells: tuple[Cell, ...]
+    prepared: bool = False
 
 
 class Session(Protocol):
@@ -57,20 +61,30 @@ class Session(Protocol):
         ...
 
 
-def one_record(layout: Layout, compiled: str) -> str:
+def one_record(layout: Layout, preparation: str, selection: str) -> str:
     """Return the query for one key: always exactly one row out (two if the key is there twice), known or not.
 
     The outer join makes the engine evaluate the whole scorecard also for an unknown key, on a row of nulls.
+    selection: a SELECT over PREPARED.
     """
-    outer = ", ".join(f"r.{name}" for name in _names(layout))
-    inner = f"SELECT {_selection(layout)} FROM {layout.table} AS r WHERE {layout.key_match}"
-    record = f"SELECT {outer} FROM (SELECT 1 AS one) AS q LEFT JOIN (\n{inner}\n) AS r ON TRUE"
-    return f"WITH {RECORD} AS (\n{record}\n),\n{compiled}"
+    inner = f"{_source(layout)} WHERE {layout.key_match}"
+    rows = f"SELECT r.* FROM (SELECT 1 AS one) AS q LEFT JOIN (\n{inner}\n) AS r ON TRUE"
+    return _query(layout, rows, preparation, selection)
 
 
-def all_records(layout: Layout, compiled: str) -> str:
+def all_records(layout: Layout, preparation: str, selection: str) -> str:
     """Return the query for every record, to be used as a subquery."""
-    return f"WITH {RECORD} AS (\nSELECT {_selection(layout)} FROM {layout.table} AS r\n),\n{compiled}"
+    return _query(layout, _source(layout), preparation, selection)
+
+
+def _query(layout: Layout, rows: str, preparation: str, selection: str) -> str:
+    if layout.prepared:
+        return f"WITH {PREPARED} AS (\n{rows}\n)\n{selection}"
+    return f"WITH {RECORD} AS (\n{rows}\n),\n{PREPARED} AS (\n{preparation}\n)\n{selection}"
+
+
+def _source(layout: Layout) -> str:
+    return f"SELECT {'r.*' if layout.prepared else record_columns(layout)} FROM {layout.table} AS r"
 
 
 def repeated_keys(layout: Layout) -> str:
@@ -86,18 +100,14 @@ def empty_keys(layout: Layout) -> str:
     return f"SELECT COUNT(*) FROM {layout.table} AS r WHERE {layout.key_text} IS NULL OR {layout.key_text} = ''"
 
 
-def _names(layout: Layout) -> list[str]:
-    names = ["found", "record_key"]
+def record_columns(layout: Layout) -> str:
+    """Return the columns of RECORD, as a SELECT over the table (alias r) lists them."""
+    columns = [("1", "found"), (layout.key_text, "record_key")]
     for i, cell in enumerate(layout.cells):
-        names += [f"value_{i}"] + ([] if cell.foreign is None else [f"foreign_{i}"])
-    return names
-
-
-def _selection(layout: Layout) -> str:
-    expressions = ["1", layout.key_text]
-    for cell in layout.cells:
-        expressions += [cell.value] + ([] if cell.foreign is None else [cell.foreign])
-    return ", ".join(f"{sql} AS {name}" for sql, name in zip(expressions, _names(layout), strict=True))
+        columns.append((cell.value, f"value_{i}"))
+        if cell.foreign is not None:
+            columns.append((cell.foreign, f"foreign_{i}"))
+    return ", ".join(f"{expression} AS {name}" for expression, name in columns)
 
 
 def quote(name: str) -> str:
