@@ -11,7 +11,8 @@ from privcredit.cli.output import json_text, note, progress_display, table
 from privcredit.errors import UsageError
 
 if TYPE_CHECKING:
-    from privcredit.federation.local import LocalFederation
+    from privcredit.crypto.randomness import Randomness
+    from privcredit.federation.local import LocalFederation, LocalPlan
     from privcredit.federation.publish import PolicySource
 
 federation_app = typer.Typer(
@@ -116,16 +117,24 @@ def init(
     json: AsJson = False,
 ) -> None:
     """Make a whole federation on this machine, by the very steps that its parties would take on theirs."""
-    from privcredit.cli.schemes import local_plan
     from privcredit.crypto.randomness import SystemRandomness
     from privcredit.federation.local import make_local
 
     randomness, started = SystemRandomness(), time.monotonic()
-    plan = local_plan(scheme, randomness)
+    plan = _local_plan(scheme, randomness)
     with progress_display() as progress:
         made = make_local(out, plan, bits, randomness, int(time.time()), base_port=base_port, progress=progress)
     note(f"Made in {time.monotonic() - started:.0f} s. All keys lie on this machine: for trials only.")
     typer.echo(json_text(_summary(made)) if json else _node_table(made))
+
+
+def _local_plan(scheme: str, randomness: "Randomness") -> "LocalPlan":
+    from privcredit.research import german_credit
+    from privcredit.research.demo.setting import german_credit_plan
+
+    if scheme != german_credit.SCHEME:
+        raise UsageError(f"There is no scheme {scheme!r} to set up here; the one there is: {german_credit.SCHEME}.")
+    return german_credit_plan(randomness).plan
 
 
 def _summary(made: "LocalFederation") -> dict[str, object]:

@@ -2,9 +2,9 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 import typer
 
@@ -25,8 +25,13 @@ PEER_EXIT: Final = 5
 DEBUG_VARIABLE: Final = "PRIVCREDIT_DEBUG"
 """Set to 1, errors come with their traceback. It may show file contents, never keys: secret types are redacted."""
 
-Progress = Callable[[str, int, int], None]
-"""A step's name, how much of it is done, the total (0: unknown)."""
+
+class Progress(Protocol):
+    """Shows how far a step is: its name, how much of it is done, the total (0: unknown). Any thread may call it."""
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        """Show it."""
+        ...
 
 
 def exit_code(error: PrivcreditError) -> int:
@@ -100,7 +105,7 @@ class _StepLines:
     def __init__(self) -> None:
         self._seen: set[str] = set()
 
-    def report(self, step: str, _done: int, _total: int) -> None:
+    def report(self, step: str, done: int, total: int) -> None:  # noqa: ARG002 - what every display is told
         if step not in self._seen:
             self._seen.add(step)
             note(f"{step} ...")
