@@ -18,12 +18,12 @@ from sources.conftest import SERVER, Server
 from sources.generated import Row, cards_and_rows, cards_and_texts
 
 EXAMPLES = settings(
-    max_examples=30,
+    max_examples=20,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-FEW_EXAMPLES = settings(EXAMPLES, max_examples=12)
+FEW_EXAMPLES = settings(EXAMPLES, max_examples=8)
 """DuckDB plans each generated query for milliseconds, and three kinds of source share it."""
 
 SQL_TYPES = {"string": "text", "integer": "bigint", "double": "double precision", "boolean": "boolean"}
