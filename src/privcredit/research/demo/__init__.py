@@ -1,0 +1,1 @@
+"""The demonstration: German Credit over nine real node processes, compared with the plaintext scorecard."""
