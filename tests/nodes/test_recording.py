@@ -64,8 +64,9 @@ PUBLIC_NUMBERS = {"version", "epoch", "index", "expires", "issued", "attempt", "
 """Fields that hold numbers. Whatever is a score, a sum or a threshold would be a number under another name."""
 
 
+@pytest.mark.usefixtures("run")
 @pytest.mark.parametrize("party", BLIND)
-def test_no_message_holds_a_number_that_could_be_a_score(site: Site, run: list[Person], party: str) -> None:
+def test_no_message_holds_a_number_that_could_be_a_score(site: Site, party: str) -> None:
     keys = load_party_keys(site.federation.nodes[party].directory, None)
     for body in seen_by(site.recordings, party):
         for piece in everything_in(body, keys.sealing):

@@ -131,10 +131,10 @@ def load_node(directory: Path) -> NodeConfig:
         raise UsageError(f"{directory} is no node's directory: it has no {CONFIG_FILE}; run `privcredit node init`.")
     where, node = str(path), _parse(path)
     check_role(node.role, f"{where}: role")
-    check_name(node.name, f"{where}: party")
+    _check_name(node.name, where)
     if bool(node.listen.public) is not (node.role in PUBLIC_ROLES):
         rule = "needs" if node.role in PUBLIC_ROLES else "has no use for"
-        raise UsageError(f"{where}: a {node.role} {rule} listen.public; correct it.")
+        raise UsageError(f"{where}: the role {node.role} {rule} listen.public; correct it.")
     if node.source and node.role != "holder":
         raise UsageError(f"{where}: only holders have [[source]] tables; remove them.")
     return NodeConfig(
@@ -148,6 +148,13 @@ def load_node(directory: Path) -> NodeConfig:
         database=node.database or default_database(directory),
         sources=tuple(_binding(directory, source) for source in node.source),
     )
+
+
+def _check_name(name: str, where: str) -> None:
+    try:
+        check_name(name, "party")
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
 
 
 def check_role(role: str, what: str) -> str:
