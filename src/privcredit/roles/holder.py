@@ -9,7 +9,7 @@ from typing import Protocol
 
 from privcredit.crypto.paillier import Encryptor
 from privcredit.crypto.randomness import Randomness
-from privcredit.errors import PrivcreditError, RefusedError
+from privcredit.errors import PrivcreditError, RefusedError, UsageError
 from privcredit.messages.codec import PROTOCOL_VERSION
 from privcredit.protocols.consent.messages import Consent, Enrolment, QueryHeader, SubjectOrder
 from privcredit.protocols.consent.steps import check_enrolment, check_header, check_order, open_consent
@@ -109,10 +109,8 @@ class Holder:
     def _compute(
         self, records: HolderRecords, header: QueryHeader, policy: Policy, consent: Consent
     ) -> IssuedContribution:
-        subject = records.subject(consent.pseudonym)
-        points = self._source(policy).points(subject.record_key if subject else NO_RECORD)
-        counted = subject is not None and not subject.opted_out
-        value = contribution_value(policy, self._keys.name, points if counted else None)
+        points = self._points(records, policy, consent.pseudonym)
+        value = contribution_value(policy, self._keys.name, points)
         ciphertext, proof = encrypt_contribution(
             self._encryptor, policy, header, self._keys.name, value, self._randomness
         )
@@ -127,6 +125,20 @@ class Holder:
             ciphertext=ciphertext,
             proof=proof,
         )
+
+    def _points(self, records: HolderRecords, policy: Policy, pseudonym: bytes) -> int | None:
+        """Return a subject's points; None if unknown, opted out or without a readable record.
+
+        Unknown and opted-out subjects cost the same query, for a key that no record has. A record that the scorecard
+        cannot read counts as none, and the operator's log says so: the reply must not.
+        """
+        subject = records.subject(pseudonym)
+        key = NO_RECORD if subject is None or subject.opted_out else subject.record_key
+        try:
+            return self._source(policy).points(key)
+        except UsageError as error:
+            records.log(self._clock(), "record-unreadable", {"pseudonym": pseudonym.hex(), "problem": str(error)})
+            return None
 
     def _source(self, policy: Policy) -> PointsSource:
         for term in policy.holders:
