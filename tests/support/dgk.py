@@ -1,6 +1,7 @@
 """Toy and production-size comparisons: keys, sessions, and both programs in one process."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -97,6 +98,7 @@ class Bench:
         network: InProcessNetwork | None = None,
         product_2: Ciphertext | None = None,
         session_2: ComparisonSession | None = None,
+        executor: Executor | None = None,
         seal: Callable[[OutputShares], bytes] = lambda output: b"sealed:" + bytes(len(output.bits)),
     ) -> dict[str, Outcome[ComparisonOutcome]]:
         network = network or InProcessNetwork()
@@ -114,6 +116,7 @@ class Bench:
                     seal=seal,
                     randomness=self.randomness,
                     on_mask_consumed=self.consumed.append,
+                    executor=executor,
                 ),
                 second: compare_as_evaluator_2(
                     wrap(network.channel(second), second),
@@ -123,6 +126,7 @@ class Bench:
                     self.verifier,
                     self.dgk,
                     self.own_dgk,
+                    executor=executor,
                 ),
             }
         )

@@ -197,6 +197,22 @@ class DgkCiphertext:
         return DgkCiphertext(self.key, self.value * self.key.small_powers[constant] % self.key.n)
 
 
+def negate_all(ciphertexts: Sequence[DgkCiphertext]) -> list[DgkCiphertext]:
+    """Return encryptions of minus each plaintext, all under one key, with one inversion (Montgomery's trick)."""
+    if not ciphertexts:
+        return []
+    key = ciphertexts[0].key
+    before = [mpz(1)]
+    for ciphertext in ciphertexts:
+        before.append(before[-1] * ciphertext.value % key.n)
+    inverse = gmpy2.invert(before.pop(), key.n)
+    negated = []
+    for ciphertext, product in zip(reversed(ciphertexts), reversed(before), strict=True):
+        negated.append(DgkCiphertext(key, inverse * product % key.n))
+        inverse = inverse * ciphertext.value % key.n
+    return negated[::-1]
+
+
 class FreshDgkCiphertext(DgkCiphertext):
     """A ciphertext with fresh randomness, made by `DgkEncryptor` only: the one type that can be sent."""
 

@@ -1,5 +1,6 @@
 """Both programs in one process: cost, views, reruns, faults, and what peers get blamed for."""
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from typing import Any
 
@@ -69,6 +70,16 @@ def test_at_2048_bits_answers_and_cost_are_right() -> None:
     assert answer == [1, 0]
     assert network.accounts["authority-1"].bytes_sent == cost.bytes_1
     assert network.accounts["authority-2"].bytes_sent == cost.bytes_2
+
+
+def test_with_a_thread_pool_the_answers_are_the_same() -> None:
+    bench = toy_bench()
+    with ThreadPoolExecutor(2) as executor:
+        for total in range(8):
+            answer = bench.compare(
+                bench.session(SHAPE, [4]), bench.encrypt(SHAPE, [total]), bench.mask(SHAPE), [1], executor=executor
+            )
+            assert answer == [int(total >= 4)]
 
 
 def test_a12_a_rerun_with_a_fresh_mask_releases_the_same_shares() -> None:

@@ -12,6 +12,7 @@ from privcredit.crypto.dgk import (
     DgkPublicKey,
     FreshDgkCiphertext,
     InvalidDgkCiphertextError,
+    negate_all,
 )
 from privcredit.crypto.dgk_keys import DgkPrivateKey
 from privcredit.crypto.packing import Layout
@@ -55,8 +56,7 @@ def differences(bits: Sequence[DgkCiphertext], operand: Operand, delta: int) -> 
     sign = 1 - 2 * delta
     higher: DgkCiphertext | None = None
     values = []
-    for bit, alpha in zip(reversed(bits), reversed(operand.low_bits), strict=True):
-        negated = -bit
+    for bit, negated, alpha in zip(reversed(bits), reversed(negate_all(bits)), reversed(operand.low_bits), strict=True):
         value = negated.plus_small(sign + alpha)
         values.append(value if higher is None else value + higher * 3)
         unequal = (bit, negated.plus_small(1))[alpha]
