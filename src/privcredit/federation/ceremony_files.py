@@ -43,9 +43,9 @@ from privcredit.roles.registry import (
 
 THRESHOLD_KEY_FILE: Final = "threshold-key.json"
 
-COMPARISON_BITS: Final = 63
-"""DGK keys are made before any policy; this covers the widest (48 score bits, 15 bits of required holders) for nothing:
-their prime u is 193 then, still one byte."""
+COMPARISON_BITS: Final = 64
+"""DGK keys are made before any policy; this covers the widest (48 score bits, 15 bits for the number of required
+holders, one of packing) for nothing: their prime u is 193 then, still one byte."""
 
 DEALER: Final = "dealer"
 

@@ -6,6 +6,7 @@ node.toml  join.json  registry.jws  registry.pub  keys/*.key  tls/node.pem  tls/
 """
 
 import json
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import msgspec
 from privcredit.crypto.signing import public_from_jwk
 from privcredit.errors import UsageError
 from privcredit.federation.files import read_bytes, read_text
+from privcredit.http.loopback import is_loopback
 from privcredit.http.pki import check_name
 from privcredit.http.tls import ClientTls, ServerTls
 from privcredit.messages.codec import Message, decode_json
@@ -28,6 +30,7 @@ REGISTRY_KEY_FILE: Final = "registry.pub"
 JOIN_FILE: Final = "join.json"
 STATEMENT_FILE: Final = "statement.jws"
 CA_FILE: Final = "ca.pem"
+TOKEN_FILE: Final = "api.token"
 
 PUBLIC_ROLES: Final = frozenset({"holder", "verifier"})
 """Roles with a listener for people outside the federation: wallets, service providers."""
@@ -36,6 +39,7 @@ FILE_KINDS: Final = frozenset({"csv", "parquet", "sqlite", "duckdb"})
 """Sources whose location is a path; a relative one starts at the node's directory."""
 
 MAX_PORT: Final = 65535
+_PORT: Final = re.compile(r"[0-9]{1,5}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +52,9 @@ class Address:
     @classmethod
     def parse(cls, text: str, what: str) -> "Address":
         """Return the address written as `host:port` or `[host]:port`. Raises UsageError naming `what`."""
-        host, separator, port = text.rpartition(":")
+        host, _, port = text.rpartition(":")
         host = host.removeprefix("[").removesuffix("]")
-        if not (separator and host and port.isdecimal() and 0 < int(port) <= MAX_PORT):
+        if not (host and _PORT.fullmatch(port) and 0 < int(port) <= MAX_PORT):
             raise UsageError(f"{what} is {text!r}; write host:port, for example 127.0.0.1:7001.")
         return cls(host, int(port))
 
@@ -76,7 +80,10 @@ class SourceBinding:
 
 @dataclass(frozen=True, slots=True)
 class NodeConfig:
-    """What a node's directory says about it. public: None for roles without a listener for outsiders."""
+    """What a node's directory says about it. public: None for roles without a listener for outsiders.
+
+    api_token_file: a verifier's token for its public API; None only where that listens on loopback.
+    """
 
     directory: Path
     name: str
@@ -87,6 +94,7 @@ class NodeConfig:
     observability: Address
     database: str
     sources: tuple[SourceBinding, ...] = ()
+    api_token_file: Path | None = None
 
     @property
     def server_tls(self) -> ServerTls:
@@ -121,6 +129,7 @@ class _Node(Message, frozen=True, kw_only=True):
     scheme: str
     listen: _Listen
     database: str = ""
+    api_token_file: str = ""
     source: tuple[_Source, ...] = ()
 
 
@@ -137,7 +146,9 @@ def load_node(directory: Path) -> NodeConfig:
         raise UsageError(f"{where}: the role {node.role} {rule} listen.public; correct it.")
     if node.source and node.role != "holder":
         raise UsageError(f"{where}: only holders have [[source]] tables; remove them.")
-    return NodeConfig(
+    if node.api_token_file and node.role != "verifier":
+        raise UsageError(f"{where}: only verifiers have an api_token_file; remove it.")
+    config = NodeConfig(
         directory=directory,
         name=node.name,
         role=node.role,
@@ -147,7 +158,20 @@ def load_node(directory: Path) -> NodeConfig:
         observability=Address.parse(node.listen.observability, f"{where}: listen.observability"),
         database=node.database or default_database(directory),
         sources=tuple(_binding(directory, source) for source in node.source),
+        api_token_file=directory / node.api_token_file if node.api_token_file else None,
     )
+    if needs_token(config):
+        raise UsageError(
+            f"{where}: listen.public {config.public} can be reached by others, so it needs api_token_file; "
+            "make a token with `openssl rand -hex 32`, in a file with mode 600, and name the file there."
+        )
+    return config
+
+
+def needs_token(config: NodeConfig) -> bool:
+    """Say whether this is a verifier whose public API others can reach, and that has no token to keep them out."""
+    reachable = config.public is not None and not is_loopback(config.public.host)
+    return config.role == "verifier" and reachable and config.api_token_file is None
 
 
 def _check_name(name: str, where: str) -> None:
@@ -178,6 +202,8 @@ def node_toml(config: NodeConfig) -> str:
     ]
     if config.database != default_database(config.directory):
         lines.append(f"database = {_text(config.database)}")
+    if config.api_token_file is not None:
+        lines.append(f"api_token_file = {_text(_inside(config.directory, config.api_token_file))}")
     lines += ["", "[listen]", f"federation = {_text(str(config.federation))}"]
     if config.public is not None:
         lines.append(f"public = {_text(str(config.public))}")
@@ -231,6 +257,11 @@ def _source_lines(binding: SourceBinding) -> list[str]:
         "key_column": config.key_column,
     }
     return [f"{key} = {_text(value)}" for key, value in values.items() if value is not None]
+
+
+def _inside(directory: Path, path: Path) -> str:
+    """Return a path as `node.toml` writes it: relative to the node's directory if it lies there."""
+    return str(path.relative_to(directory) if path.is_relative_to(directory) else path.absolute())
 
 
 def _text(value: str) -> str:
