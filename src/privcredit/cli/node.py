@@ -130,14 +130,22 @@ def _public(text: str, role: str, federation: "Address") -> "Address | None":
 
     if text:
         return Address.parse(text, "--public")
-    return Address(federation.host, federation.port + PUBLIC_OFFSET) if role in PUBLIC_ROLES else None
+    return _beside(federation, federation.host, PUBLIC_OFFSET, "--public") if role in PUBLIC_ROLES else None
 
 
 def _observability(text: str, federation: "Address") -> "Address":
     from privcredit.federation.config import Address
 
-    default = Address("127.0.0.1", federation.port + OBSERVABILITY_OFFSET)
-    return Address.parse(text, "--observability") if text else default
+    if text:
+        return Address.parse(text, "--observability")
+    return _beside(federation, "127.0.0.1", OBSERVABILITY_OFFSET, "--observability")
+
+
+def _beside(federation: "Address", host: str, offset: int, option: str) -> "Address":
+    from privcredit.federation.config import Address
+
+    default = Address(host, federation.port + offset)
+    return Address.parse(str(default), f"{option}, by default {offset} above --listen,")
 
 
 def _source(text: str) -> "SourceBinding":
