@@ -30,7 +30,7 @@ REGISTRY_KEY_FILE: Final = "registry.pub"
 JOIN_FILE: Final = "join.json"
 STATEMENT_FILE: Final = "statement.jws"
 CA_FILE: Final = "ca.pem"
-TOKEN_FILE: Final = "api.token"
+TOKEN_FILE: Final = "api.token"  # noqa: S105 - the name of a file
 
 PUBLIC_ROLES: Final = frozenset({"holder", "verifier"})
 """Roles with a listener for people outside the federation: wallets, service providers."""

@@ -22,6 +22,7 @@ from privcredit.federation.network_checks import check_clock, check_ports
 from privcredit.federation.node_setup import check_key_material
 from privcredit.federation.stores import open_store
 from privcredit.federation.trust import RECOMMENDED_BITS
+from privcredit.http.api_token import ApiToken
 from privcredit.http.pki import check_identity
 from privcredit.http.tls import check_private
 from privcredit.messages.codec import Message
@@ -101,6 +102,8 @@ def _keys(patient: Patient) -> str:
     load_party_keys(directory, patient.passphrase)
     for path in sorted((directory / "keys").glob("*.key")):
         check_private(path)
+    if patient.config.api_token_file is not None:
+        ApiToken.read(patient.config.api_token_file)
     if directory.stat().st_mode & 0o077:
         raise Warn(f"{directory} can be entered by others; run: chmod {DIRECTORY_MODE:o} {directory}")
     if not is_encrypted(key_path(directory, "signing")):

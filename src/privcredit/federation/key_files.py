@@ -25,7 +25,7 @@ from privcredit.federation.files import read_bytes, read_text
 from privcredit.http.tls import check_private, write_private
 from privcredit.roles.identity import PartyKeys
 
-KeyKind = Literal["signing", "sealing", "share", "dgk", "registry", "ca"]
+KeyKind = Literal["signing", "sealing", "share", "dgk", "registry", "ca", "wallet"]
 
 MAGIC: Final = b"privcredit key v1 "
 PLAIN: Final = "plain"

@@ -21,6 +21,7 @@ from privcredit.federation.holder_sources import resolve_sources
 from privcredit.federation.key_files import Passphrase, load_dgk, load_key_share, load_party_keys
 from privcredit.federation.upkeep import Upkeep
 from privcredit.http import authority_app, coordinator_app, holder_app, verifier_app
+from privcredit.http.api_token import ApiToken
 from privcredit.http.health import make_health_app
 from privcredit.http.links import HttpAuthorityLinks, HttpCoordinatorLinks, HttpVerifierLinks, Peers
 from privcredit.http.observability import Observability, configure_logging
@@ -225,10 +226,12 @@ def _coordinator(setting: Setting) -> Built:
 def _verifier(setting: Setting) -> Built:
     links = HttpVerifierLinks(setting.peers(), setting.registry.only("coordinator").name)
     store = VerifierStore(setting.config.database)
+    token_file = setting.config.api_token_file
+    token = None if token_file is None else ApiToken.read(token_file)
     verifier = Verifier(setting.keys, setting.registry, store, links, setting.randomness, clock)
     return Built(
         federation=verifier_app.federation_app(setting.observability),
-        public=verifier_app.public_app(verifier, setting.registry, setting.observability),
+        public=verifier_app.public_app(verifier, setting.registry, setting.observability, token),
     )
 
 

@@ -1,6 +1,6 @@
 """What a party does to set up its own node: make keys, accept the operator's welcome, pin a registry."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from privcredit.crypto.randomness import Randomness
@@ -12,10 +12,12 @@ from privcredit.federation.config import (
     JOIN_FILE,
     REGISTRY_FILE,
     REGISTRY_KEY_FILE,
+    TOKEN_FILE,
     NodeConfig,
     load_node,
     load_registry,
     load_registry_key,
+    needs_token,
     node_toml,
 )
 from privcredit.federation.documents import (
@@ -35,6 +37,7 @@ from privcredit.federation.key_files import (
     load_party_keys,
     write_key,
 )
+from privcredit.http.api_token import ApiToken
 from privcredit.http.pki import check_identity, check_name
 from privcredit.http.tls import write_private
 from privcredit.messages.codec import encode_json
@@ -55,7 +58,8 @@ def init_node(
 ) -> JoinRequest:
     """Make a node's directory with fresh keys, `node.toml` and `join.json`; return the join request.
 
-    Run by the party itself, on the machine that will run the node; the secret keys never leave it.
+    Run by the party itself, on the machine that will run the node; the secret keys never leave it. A verifier whose
+    public API others can reach gets a token for it (`keys/api.token`) if it names none.
     Raises UsageError if the directory already has keys, or a value in `config` is wrong.
     """
     check_name(config.name, "party")
@@ -64,6 +68,7 @@ def init_node(
     if key_path(directory, "signing").exists():
         raise UsageError(f"{directory} has keys already; delete it to start anew, or use another directory.")
     make_directory(directory / "keys")
+    config = _with_token(config, randomness)
     write_public(directory / CONFIG_FILE, node_toml(config).encode())
     load_node(directory)
     signing, sealing = SigningKey.generate(randomness), SealingKey.generate(randomness)
@@ -128,6 +133,14 @@ def check_key_material(config: NodeConfig, registry: TrustedRegistry, passphrase
         )
     if load_dgk(config.directory, passphrase).public != registry.dgk_keys[config.name]:
         raise UsageError(f"The registry lists another DGK key for {config.name}; hand the operator a new statement.")
+
+
+def _with_token(config: NodeConfig, randomness: Randomness) -> NodeConfig:
+    if not needs_token(config):
+        return config
+    path = config.directory / "keys" / TOKEN_FILE
+    ApiToken.generate(randomness).write(path)
+    return replace(config, api_token_file=path)
 
 
 def _party(config: NodeConfig, signing: SigningKey, sealing: SealingKey, reach: Reach) -> Party:

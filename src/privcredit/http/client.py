@@ -15,6 +15,7 @@ import httpcore
 import msgspec
 
 from privcredit.errors import PeerError, PrivcreditError, RefusedError, UnavailableError, UsageError
+from privcredit.http.api_token import ApiToken
 from privcredit.http.pki import party_host
 from privcredit.http.problems import error_of
 from privcredit.http.tls import ClientTls, client_context
@@ -64,18 +65,26 @@ class PeerClient:
 
     base_url: "https://host:port". tls: our files; without certificate we are a wallet or a service provider.
     expected_party: whose certificate must answer, whatever the address (checked in the TLS handshake).
+    token: shown with every call, for an API that demands one.
     All calls raise: RefusedError and UsageError (the peer said so), PeerError (the peer misbehaves or blames someone),
     UnavailableError (no connection, no reply before the deadline).
     """
 
     def __init__(
-        self, base_url: str, tls: ClientTls, expected_party: str, max_reply_bytes: int = MAX_REPLY_BYTES
+        self,
+        base_url: str,
+        tls: ClientTls,
+        expected_party: str,
+        max_reply_bytes: int = MAX_REPLY_BYTES,
+        token: ApiToken | None = None,
     ) -> None:
         self.party = expected_party
         self._origin = _origin(base_url)
         self._max_reply_bytes = max_reply_bytes
         self._host = party_host(expected_party)
         self._headers = [(b"host", self._origin.netloc), (b"accept", b"application/json")]
+        if token is not None:
+            self._headers.append(token.header)
         self._pool = httpcore.ConnectionPool(
             ssl_context=client_context(tls),
             max_connections=MAX_CONNECTIONS,
@@ -182,9 +191,13 @@ _FAILED = (httpcore.TimeoutException, httpcore.ProtocolError, httpcore.Unsupport
 
 
 def _origin(base_url: str) -> "_Origin":
-    url = httpcore.URL(base_url)
+    sentence = f"The address {base_url!r} of a peer must look like https://host:port."
+    try:
+        url = httpcore.URL(base_url)
+    except (ValueError, TypeError) as error:  # a port that is none; characters beyond ASCII
+        raise UsageError(sentence) from error
     if url.scheme != b"https" or not url.host or url.target not in (b"/", b""):
-        raise UsageError(f"The address {base_url!r} of a peer must look like https://host:port.")
+        raise UsageError(sentence)
     return _Origin(url.scheme, url.host, url.port or 443)
 
 

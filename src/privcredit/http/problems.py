@@ -42,8 +42,12 @@ MAX_PROBLEM_BYTES = 64 << 10
 MAX_DETAIL = 500
 """Characters of a sentence. Parsers quote what they could not read, which may be a whole body."""
 
-REFUSAL_STATUS = {"not-found": 404, "conflict": 409, "too-many-requests": 429}
+REFUSAL_STATUS = {"unauthorized": 401, "not-found": 404, "conflict": 409, "too-many-requests": 429}
 """Refusals that HTTP has a status of its own for; every other reason is 403."""
+
+UNAUTHORIZED_STATUS = REFUSAL_STATUS["unauthorized"]
+CHALLENGE = {"www-authenticate": 'Bearer realm="privcredit"'}
+"""What a reply with status 401 must carry (RFC 9110, section 11.6.1)."""
 
 _log = structlog.get_logger("privcredit.http")
 
@@ -89,7 +93,8 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> StrictResponse
     if problem.type == INTERNAL:
         problem = _log_fault(request, error, problem)
     cast("dict[str, Any]", request.scope)[PROBLEM_SCOPE_KEY] = problem.type
-    return StrictResponse(problem, status_code=problem.status, media_type=MEDIA_TYPE)
+    headers = CHALLENGE if problem.status == UNAUTHORIZED_STATUS else None
+    return StrictResponse(problem, status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
 
 
 def _shortened(problem: Problem) -> Problem:

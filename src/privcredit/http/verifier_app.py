@@ -4,6 +4,7 @@ from litestar import Litestar, Response, get, post, put
 
 from privcredit import __version__
 from privcredit.errors import RefusedError, UnavailableError
+from privcredit.http.api_token import ApiToken, require_token
 from privcredit.http.application import make_app, require_role
 from privcredit.http.body import StrictResponse
 from privcredit.http.ids import encode_id, parse_id
@@ -18,6 +19,7 @@ from privcredit.roles.verifier import ANSWERED, RUNNING, Answer, SignedRequest, 
 DESCRIPTION = """\
 The three calls of a service provider: `POST /v1/requests` for a policy gives a request; hand it to the customer's
 wallet, which consents with a presentation; `PUT /v1/questions/{id}` with that gives the answer and its receipt.
+Where the node has an API token, every call sends it as `Authorization: Bearer <token>` and is answered 401 without.
 """
 
 
@@ -72,8 +74,13 @@ class VerifiedReceipt(Message, frozen=True, kw_only=True, omit_defaults=True):
     tier: str | None = None
 
 
-def public_app(verifier: Verifier, registry: TrustedRegistry, observability: Observability) -> Litestar:
-    """Return what the service provider's own systems call."""
+def public_app(
+    verifier: Verifier, registry: TrustedRegistry, observability: Observability, token: ApiToken | None = None
+) -> Litestar:
+    """Return what the service provider's own systems call.
+
+    token: what they must show; None only where nobody else reaches the listener.
+    """
 
     @post("/v1/requests", status_code=200, sync_to_thread=True)
     def request(data: PolicyChoice) -> RequestView:
@@ -108,6 +115,7 @@ def public_app(verifier: Verifier, registry: TrustedRegistry, observability: Obs
         __version__,
         [request, ask, answer, verify],
         observability=observability,
+        guards=[] if token is None else [require_token(token)],
         description=DESCRIPTION,
     )
 

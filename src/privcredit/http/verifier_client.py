@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from privcredit.errors import UnavailableError
+from privcredit.http.api_token import ApiToken
 from privcredit.http.client import PeerClient
 from privcredit.http.tls import ClientTls
 from privcredit.http.verifier_app import (
@@ -29,10 +30,14 @@ PATIENCE_SECONDS = 60.0
 
 
 class VerifierClient:
-    """Asks through a verifier node. address: its public listener; name: its party name, which TLS checks."""
+    """Asks through a verifier node. address: its public listener; name: its party name, which TLS checks.
 
-    def __init__(self, address: str, name: str, ca: str | Path) -> None:
-        self._client = PeerClient(address, ClientTls(Path(ca)), name)
+    ca: the federation's certificate file. token: needed where the node has an `api_token_file`.
+    """
+
+    def __init__(self, address: str, name: str, ca: str | Path, token: str | ApiToken | None = None) -> None:
+        shown = ApiToken(token) if isinstance(token, str) else token
+        self._client = PeerClient(address, ClientTls(Path(ca)), name, token=shown)
 
     def __enter__(self) -> Self:
         return self

@@ -29,7 +29,7 @@ from privcredit.scorecard.policy import (
 
 POLICY_FORMAT = "privcredit-policy/1"
 UNITS: Mapping[str, int] = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
-_DURATION = re.compile(r"(\d{1,9}) (second|minute|hour|day)s?")
+_DURATION = re.compile(r"([0-9]{1,9}) (second|minute|hour|day)s?")
 
 
 class TierText(Message, frozen=True, kw_only=True):
@@ -108,9 +108,9 @@ def _rules(where: str, text: PolicyText, scorecard: Scorecard, published: int | 
     derived: dict[str, Any] = {
         "tiers": _tiers(where, text, scorecard),
         "budget_group": text.scheme if text.budget_group is None else text.budget_group,
-        "epoch_seconds": _seconds(where, "epoch", text.epoch),
-        "request_seconds": _seconds(where, "request_lifetime", text.request_lifetime),
-        "contribution_seconds": _seconds(where, "contribution_lifetime", text.contribution_lifetime),
+        "epoch_seconds": duration_seconds(f"{where}: epoch", text.epoch),
+        "request_seconds": duration_seconds(f"{where}: request_lifetime", text.request_lifetime),
+        "contribution_seconds": duration_seconds(f"{where}: contribution_lifetime", text.contribution_lifetime),
         "valid_from": valid_from,
         "valid_until": _end(where, text, valid_from),
     }
@@ -150,7 +150,7 @@ def _end(where: str, text: PolicyText, valid_from: int) -> int:
     if text.valid_until is not None and text.valid_for is None:
         return _timestamp(where, "valid_until", text.valid_until)
     if text.valid_for is not None and text.valid_until is None:
-        return valid_from + _seconds(where, "valid_for", text.valid_for)
+        return valid_from + duration_seconds(f"{where}: valid_for", text.valid_for)
     raise UsageError(
         f'{where}: give either valid_until, as 2026-01-31T00:00:00Z, or valid_for, as "365 days", and not both.'
     )
@@ -162,8 +162,9 @@ def _timestamp(where: str, key: str, moment: dt.datetime) -> int:
     return int(moment.timestamp())
 
 
-def _seconds(where: str, key: str, words: str) -> int:
+def duration_seconds(what: str, words: str) -> int:
+    """Return the seconds in words such as "10 minutes". Raises UsageError naming `what`."""
     match = _DURATION.fullmatch(words)
     if match is None:
-        raise UsageError(f'{where}: {key} is {words!r}; write a duration such as "10 minutes" or "30 days".')
+        raise UsageError(f'{what} is {words!r}; write a duration such as "10 minutes" or "30 days".')
     return int(match[1]) * UNITS[match[2]]
