@@ -27,9 +27,9 @@ def demo(
     seed: Annotated[int, typer.Option(help="Chooses the applicants; keys and masks are always random.")] = 1,
     serve: Annotated[bool, typer.Option("--serve", help="Leave the nodes up afterwards, until Ctrl-C.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    out: Annotated[
-        Path, typer.Option(help="Where everything is written; an earlier demo there is replaced.")
-    ] = Path("demo-out"),
+    out: Annotated[Path, typer.Option(help="Where everything is written; an earlier demo there is replaced.")] = Path(
+        "demo-out"
+    ),
 ) -> None:
     """Run four holders, a coordinator, three authorities and a verifier as real processes, and ask real questions.
 

@@ -16,7 +16,9 @@ from privcredit.cli.output import fail
 MODULES: Final = (
     "demo",
     "query",
+    "receipt",
     "wallet",
+    "holder",
     "scorecard",
     "federation",
     "node",
