@@ -184,6 +184,24 @@ def test_federation_init(tmp_path: Path, capsys: pytest.CaptureFixture[str], mon
     assert "holds a finished federation" in capsys.readouterr().err
 
 
+def test_an_interrupted_init_says_how_to_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from privcredit.cli import federation
+    from privcredit.federation import local
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(federation, "_local_plan", lambda *_: plan())
+    with monkeypatch.context() as patch:
+        patch.setattr(local, "_deal", interrupted)
+        assert run("federation", "init", "--out", tmp_path / "f", "--bits", 2048) == 130
+    assert "run the same command again" in capsys.readouterr().err
+    monkeypatch.setitem(local.make_local.__kwdefaults__, "make_dealing", fixed_dealing)
+    assert run("federation", "init", "--out", tmp_path / "f", "--bits", 2048) == 0
+
+
 def test_an_unknown_scheme(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("federation", "init", "--out", tmp_path / "f", "--scheme", "sesame") == 2
     assert "There is no scheme 'sesame'" in capsys.readouterr().err

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from privcredit.cli.options import AsJson, OperatorDirectory, PassphraseFile, passphrase
-from privcredit.cli.output import json_text, note, progress_display, table
+from privcredit.cli.output import INTERRUPTED_EXIT, json_text, note, progress_display, table
 from privcredit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -122,8 +122,12 @@ def init(
 
     randomness, started = SystemRandomness(), time.monotonic()
     plan = _local_plan(scheme, randomness)
-    with progress_display() as progress:
-        made = make_local(out, plan, bits, randomness, int(time.time()), base_port=base_port, progress=progress)
+    try:
+        with progress_display() as progress:
+            made = make_local(out, plan, bits, randomness, int(time.time()), base_port=base_port, progress=progress)
+    except KeyboardInterrupt:
+        note(f"Interrupted: run the same command again to go on, or delete {out}.")
+        raise typer.Exit(INTERRUPTED_EXIT) from None
     note(f"Made in {time.monotonic() - started:.0f} s. All keys lie on this machine: for trials only.")
     typer.echo(json_text(_summary(made)) if json else _node_table(made))
 

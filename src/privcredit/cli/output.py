@@ -21,6 +21,8 @@ USAGE_EXIT: Final = 2
 REFUSED_EXIT: Final = 3
 UNAVAILABLE_EXIT: Final = 4
 PEER_EXIT: Final = 5
+INTERRUPTED_EXIT: Final = 130
+"""What shells report for SIGINT."""
 
 DEBUG_VARIABLE: Final = "PRIVCREDIT_DEBUG"
 """Set to 1, errors come with their traceback. It may show file contents, never keys: secret types are redacted."""
