@@ -308,7 +308,9 @@ class Town:
 
     def start_verifier(self, name: str) -> Verifier:
         store = VerifierStore(self.url(name))
-        return Verifier(party_keys(name), self.registry, store, LocalVerifierLinks(self), self.randomness, self.time)
+        return Verifier(
+            party_keys(name), self.registry, store, LocalVerifierLinks(self, name), self.randomness, self.time
+        )
 
     # --- people --------------------------------------------------------------------------------------------------
 
@@ -408,7 +410,7 @@ class LocalAuthorityLinks:
 
     def pin(self, authority: str, notice: PinNotice) -> None:
         self.require(authority)
-        self.town.authorities[authority].accept_pin(rewire(notice))
+        self.town.authorities[authority].accept_pin(rewire(notice), self.name)
 
     def pins_of(self, authority: str, after: int) -> PinPage:
         self.require(authority)
@@ -438,8 +440,9 @@ class LocalCoordinatorLinks:
 
 
 class LocalVerifierLinks:
-    def __init__(self, town: Town) -> None:
+    def __init__(self, town: Town, name: str) -> None:
         self.town = town
+        self.name = name
 
     def submit(self, query_id: bytes, submission: QuerySubmission) -> QueryStatus:
         if "coordinator" in self.town.down:
@@ -447,4 +450,4 @@ class LocalVerifierLinks:
         return rewire(self.town.coordinator.submit(query_id, rewire(submission)))
 
     def status(self, query_id: bytes) -> QueryStatus:
-        return rewire(self.town.coordinator.status(query_id))
+        return rewire(self.town.coordinator.status(query_id, self.name))

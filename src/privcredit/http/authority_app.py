@@ -34,9 +34,9 @@ def federation_app(authority: Authority, inboxes: Inboxes, observability: Observ
         return Acknowledged()
 
     @put("/v1/pins", guards=[from_authority], sync_to_thread=True)
-    def pin(data: PinNotice) -> Acknowledged:
+    def pin(data: PinNotice, peer: Peer) -> Acknowledged:
         """Learn that a nullifier is taken."""
-        authority.accept_pin(data)
+        authority.accept_pin(data, peer.party)
         return Acknowledged()
 
     @get("/v1/pins", guards=[from_authority], sync_to_thread=True)

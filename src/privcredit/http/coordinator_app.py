@@ -25,14 +25,14 @@ def federation_app(coordinator: Coordinator, observability: Observability) -> Li
         return coordinator.submit(parse_id(query_id), data)
 
     @get("/v1/queries/{query_id:str}", guards=[from_verifier], sync_to_thread=True)
-    def status(query_id: str) -> QueryStatus:
-        """Return how far a query is."""
-        return coordinator.status(parse_id(query_id))
+    def status(query_id: str, peer: Peer) -> QueryStatus:
+        """Return how far a query of this verifier is."""
+        return coordinator.status(parse_id(query_id), peer.party)
 
     @delete("/v1/queries/{query_id:str}", guards=[from_verifier], status_code=200, sync_to_thread=True)
-    def cancel(query_id: str) -> QueryStatus:
+    def cancel(query_id: str, peer: Peer) -> QueryStatus:
         """Cancel what has not been opened; does not free the nullifier."""
-        return coordinator.cancel(parse_id(query_id))
+        return coordinator.cancel(parse_id(query_id), peer.party)
 
     return make_app(
         "privcredit coordinator",

@@ -11,7 +11,7 @@ from privcredit.channels.drive import run_to_completion
 from privcredit.channels.interface import Channel
 from privcredit.crypto.randomness import Randomness
 from privcredit.crypto.sealed import seal
-from privcredit.errors import PrivcreditError, RefusedError, UnavailableError
+from privcredit.errors import PeerError, PrivcreditError, RefusedError, UnavailableError
 from privcredit.messages.codec import PROTOCOL_VERSION, decode, encode
 from privcredit.protocols.consent.messages import QueryHeader
 from privcredit.protocols.consent.steps import check_header
@@ -26,6 +26,7 @@ from privcredit.protocols.eligibility.steps import (
     ContributionSet,
     check_answers,
     check_contributions,
+    check_fresh,
     check_request,
     open_request,
     session_context,
@@ -33,15 +34,16 @@ from privcredit.protocols.eligibility.steps import (
     terms_of,
 )
 from privcredit.roles.comparison import Comparer
+from privcredit.roles.evaluation import NOT_READY
 from privcredit.roles.identity import Clock, PartyKeys, check_own_entry
 from privcredit.roles.links import AuthorityLinks
 from privcredit.roles.pins import Claim, PinBook, Run
 from privcredit.roles.registry import TrustedRegistry
 from privcredit.scorecard.policy import Policy
-from privcredit.storage.authority import AuthorityStore, Pin
+from privcredit.storage.authority import AuthorityStore, FinishedRun, Pin
 
-RUN_WAIT_SECONDS = 30
-"""A question that meets its own nullifier under way waits this long for the first to end."""
+RUN_WAIT_SECONDS = 25
+"""A question that meets its own nullifier under way waits this long for it to end; below a coordinator's patience."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ class Authority:
 
     def _check(self, order: EvaluationOrder) -> CheckedOrder:
         if not self._pins.caught_up:
-            raise UnavailableError("This authority has not yet learnt which nullifiers are used; try again shortly.")
+            raise RefusedError(NOT_READY, "This authority has not yet learnt which nullifiers are used.")
         self._check_roles(order)
         header = order.header
         policy = self._registry.policy(header.policy_hash)
@@ -152,8 +154,7 @@ class Authority:
             raise RefusedError("wrong-evaluators", f"The order does not name {self._keys.name} as an evaluator.")
 
     def _check_fresh(self, checked: CheckedOrder) -> None:
-        if checked.contributions.oldest + checked.policy.contribution_seconds < self._clock():
-            raise RefusedError("contribution-expired", "A contribution is too old to be opened; ask again.")
+        check_fresh(checked.contributions, checked.policy, self._clock())
 
     # --- runs --------------------------------------------------------------------------------------------------------
 
@@ -208,19 +209,35 @@ class Authority:
         return result
 
     def _persist(self, checked: CheckedOrder, share_bits: tuple[int, ...], run: bytes, released: bytes | None) -> None:
-        """Before anything leaves: the share, the run that it belongs to, the bytes that will be sent."""
-        header = checked.header
+        """Before anything leaves: the share, the run that it belongs to, the bytes that will be sent.
+
+        A run that a rerun has replaced meanwhile stores and sends nothing, or one authority would release two shares.
+        """
+        finished = FinishedRun(
+            nullifier=checked.header.nullifier,
+            attempt=checked.order.attempt,
+            evaluator_2=checked.order.evaluator_2,
+            query=checked.header.query_id,
+            share_bits=bytes(share_bits),
+            run=run,
+            released=released,
+        )
         with self._store.transaction() as records:
-            records.complete(header.nullifier, bytes(share_bits), run, header.query_id, released)
+            if not records.complete(finished):
+                raise UnavailableError("This run was replaced by a rerun.")
             records.log(self._clock(), "evaluated", _log_details(checked.order))
 
     # --- output shares -----------------------------------------------------------------------------------------------
 
     def _answer_again(self, checked: CheckedOrder, pin: Pin) -> EvaluationResult:
-        """The very same bytes to the first asker; the same share, re-signed, for a new request of the same use."""
-        pair = (pin.evaluator_1, pin.evaluator_2)
-        if self._keys.name not in pair or pin.run is None or pin.share_bits is None:
-            return EvaluationResult(evaluators=pair, shares=())
+        """The very same bytes to the first asker; the same share, re-signed, for a new request of the same use.
+
+        Whoever is not one of the nullifier's evaluators names them.
+        """
+        told = (pin.evaluator_1, pin.evaluator_2)
+        if self._keys.name not in told or pin.run is None or pin.share_bits is None or pin.run_evaluator_2 is None:
+            return EvaluationResult(evaluators=told, shares=())
+        pair = (pin.evaluator_1, pin.run_evaluator_2)
         if pin.released is not None and pin.run_query == checked.header.query_id:
             return decode(pin.released, EvaluationResult)
         own = self._sealed_share(checked.order, pair, tuple(pin.share_bits), pin.run)
@@ -249,9 +266,9 @@ class Authority:
 
     # --- the other authorities, upkeep -------------------------------------------------------------------------------
 
-    def accept_pin(self, notice: PinNotice) -> None:
-        """Learn that a nullifier is taken. Raises RefusedError if it is someone else's."""
-        self._pins.accept(notice)
+    def accept_pin(self, notice: PinNotice, sender: str) -> None:
+        """Learn from the authority `sender` that a nullifier is taken. Raises RefusedError if it is someone else's."""
+        self._pins.accept(notice, sender)
 
     def pins_after(self, sequence: int) -> PinPage:
         """Return a page of the pins made after `sequence`."""
@@ -277,9 +294,17 @@ class Authority:
             return records.verify_log()
 
     def _log_refusal(self, order: EvaluationOrder, error: PrivcreditError) -> None:
-        reason = error.reason if isinstance(error, RefusedError) else type(error).__name__
         with self._store.transaction() as records:
-            records.log(self._clock(), "refused", {"reason": reason, **_log_details(order)})
+            records.log(self._clock(), "refused", {"reason": _reason(error), **_log_details(order)})
+
+
+def _reason(error: PrivcreditError) -> str:
+    """A peer's fault names the peer: that is what an auditor looks for."""
+    if isinstance(error, RefusedError):
+        return error.reason
+    if isinstance(error, PeerError):
+        return f"{error.step}: {error.culprit}"
+    return type(error).__name__
 
 
 def _log_details(order: EvaluationOrder) -> dict[str, str | int]:

@@ -4,7 +4,7 @@ It reads ciphertexts, sealed boxes and metadata; whatever it omits, repeats or a
 """
 
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 
 from privcredit.errors import PeerError, PrivcreditError, RefusedError, UnavailableError
 from privcredit.messages.codec import decode, encode
@@ -16,9 +16,10 @@ from privcredit.protocols.eligibility.messages import (
     EvaluationResult,
     QueryStatus,
     QuerySubmission,
+    SealedShare,
 )
 from privcredit.protocols.eligibility.steps import check_answers, open_request, terms_of
-from privcredit.roles.evaluation import Panel
+from privcredit.roles.evaluation import Failure, Panel
 from privcredit.roles.identity import Clock, PartyKeys, check_own_entry
 from privcredit.roles.links import CoordinatorLinks
 from privcredit.roles.registry import TrustedRegistry
@@ -33,6 +34,11 @@ FAILED = "failed"
 CANCELLED = "cancelled"
 FINAL = frozenset({ANSWERED, REFUSED, CANCELLED})
 """States that asking again does not change; after the others it may help."""
+
+MAX_ORDERS = 6
+"""A first run, a rerun, and who was named as having the answer, twice each."""
+
+SealedShares = tuple[SealedShare, ...]
 
 
 class Coordinator:
@@ -74,27 +80,33 @@ class Coordinator:
                 return decode(known.outcome, QueryStatus)
         return self._carry(query_id, submission)
 
-    def status(self, query_id: bytes) -> QueryStatus:
-        """Return how far a query is. Raises RefusedError for an unknown one."""
+    def status(self, query_id: bytes, verifier: str) -> QueryStatus:
+        """Return to `verifier` how far its query is. Raises RefusedError for an unknown one, or another's."""
         with self._store.transaction() as records:
             known = records.query(query_id)
-        if known is None:
+        if known is None or _verifier_of(known) != verifier:
             raise RefusedError("unknown-query", "There is no query with this id; submit it first.")
         return decode(known.outcome, QueryStatus)
 
-    def cancel(self, query_id: bytes) -> QueryStatus:
-        """Cancel what has not been opened. Does not free the nullifier."""
-        status = self.status(query_id)
+    def cancel(self, query_id: bytes, verifier: str) -> QueryStatus:
+        """Cancel what `verifier` asked and has not been opened. Does not free the nullifier."""
+        status = self.status(query_id, verifier)
         if status.state in FINAL:
             return status
         return self._record(query_id, _status(query_id, CANCELLED, sentence="The verifier cancelled this query."))
 
     def resume(self) -> None:
-        """Carry on with the queries that a crash interrupted. Who runs it: the node, once, at its start."""
+        """Carry on with the queries that a crash interrupted. Who runs it: the node, once, at its start.
+
+        One after the other in one thread of the pool: each needs other threads of the same pool for its calls.
+        """
         with self._store.transaction() as records:
             unfinished = records.unfinished()
-        for query in unfinished:
-            self._pool.submit(self._carry, query.query_id, decode(query.submission, QuerySubmission))
+        self._pool.submit(self._carry_all, unfinished)
+
+    def _carry_all(self, queries: Sequence[StoredQuery]) -> None:
+        for query in queries:
+            self._carry(query.query_id, decode(query.submission, QuerySubmission))
 
     def _check(self, query_id: bytes, submission: QuerySubmission) -> None:
         header = submission.presentation.header
@@ -109,11 +121,19 @@ class Coordinator:
     def _carry(self, query_id: bytes, submission: QuerySubmission) -> QueryStatus:
         try:
             contributions = self._collect(submission)
+            self._check_wanted(query_id)
             shares = self._evaluate(submission, contributions)
             status = _status(query_id, ANSWERED, shares=shares)
         except PrivcreditError as error:
             status = _failure(query_id, error)
         return self._record(query_id, status)
+
+    def _check_wanted(self, query_id: bytes) -> None:
+        """The last moment to cancel: from here on the sum may be opened."""
+        with self._store.transaction() as records:
+            known = records.query(query_id)
+        if known is not None and known.state == CANCELLED:
+            raise RefusedError("cancelled", "The verifier cancelled this query.")
 
     def _record(self, query_id: bytes, status: QueryStatus) -> QueryStatus:
         """Store an outcome, unless another thread brought the query to its end meanwhile."""
@@ -142,10 +162,11 @@ class Coordinator:
 
     # --- authorities -------------------------------------------------------------------------------------------------
 
-    def _evaluate(self, submission: QuerySubmission, contributions: tuple[str, ...]) -> tuple[tuple[str, bytes], ...]:
+    def _evaluate(self, submission: QuerySubmission, contributions: tuple[str, ...]) -> SealedShares:
+        """Order runs until two shares of one run are there; follow authorities that name others as having them."""
         header = submission.presentation.header
-        panel = Panel.rotate(self._registry.authorities, header.query_id, self._links.is_up)
-        while True:
+        panel = Panel.rotate(self._registry.authorities, header.nullifier, self._links.is_up)
+        for _ in range(MAX_ORDERS):
             order = EvaluationOrder(
                 request=submission.request,
                 header=header,
@@ -154,41 +175,38 @@ class Coordinator:
                 evaluator_2=panel.evaluator_2,
                 attempt=panel.attempt,
             )
+            found = self._attempt(order)
+            if isinstance(found, tuple):
+                return found
+            panel = found if isinstance(found, Panel) else panel.after(found, self._links.probe)
+        raise UnavailableError("The authorities do not agree on who has this answer; ask again later.")
+
+    def _attempt(self, order: EvaluationOrder) -> SealedShares | Panel | Failure:
+        """Order one run; return its shares, the panel that answered this nullifier before, or how it failed.
+
+        Evaluator 2 of a new run returns both shares, evaluators of an old one each its own. Whoever ends first with an
+        error ends the attempt.
+        """
+        pair = (order.evaluator_1, order.evaluator_2)
+        calls = self._order(order)
+        shares: dict[str, bytes] = {}
+        for call in as_completed(calls):
             try:
-                return self._attempt(order)
-            except (UnavailableError, RefusedError) as error:
-                panel = panel.after(error, self._links.probe)
-
-    def _attempt(self, order: EvaluationOrder) -> tuple[tuple[str, bytes], ...]:
-        """Order one run; whoever ends first with an error ends the attempt. Evaluator 2 returns both shares."""
-        first, second = self._order(order)
-        wait((first, second), return_when=FIRST_COMPLETED)
-        if first.done() and not second.done():
-            early = first.result()
-            if early.shares or early.evaluators != (order.evaluator_1, order.evaluator_2):
-                return self._gather(order, early.evaluators)
-        result = second.result()
-        return result.shares if len(result.shares) == 2 else self._gather(order, result.evaluators)  # noqa: PLR2004
-
-    def _gather(self, order: EvaluationOrder, pair: tuple[str, str]) -> tuple[tuple[str, bytes], ...]:
-        """The nullifier was answered before, by `pair`: each of the two gives out its own share again."""
-        again = EvaluationOrder(
-            request=order.request,
-            header=order.header,
-            contributions=order.contributions,
-            evaluator_1=pair[0],
-            evaluator_2=pair[1],
-            attempt=0,
-        )
-        results = [call.result() for call in self._order(again)]
-        shares = {sender: box for result in results for sender, box in result.shares}
+                result = call.result()
+            except PrivcreditError as error:
+                return Failure(error, calls[call])
+            if len(result.shares) == len(pair):
+                return result.shares
+            if result.evaluators != pair:
+                return Panel.of(result.evaluators, self._registry.authorities, calls[call])
+            shares.update(result.shares)
         if set(shares) != set(pair):
-            raise PeerError(pair[1], "collect shares", "an authority that answered before gives no share now")
+            raise PeerError(order.evaluator_2, "collect shares", "it ends its run without shares")
         return tuple(shares.items())
 
-    def _order(self, order: EvaluationOrder) -> tuple["Future[EvaluationResult]", "Future[EvaluationResult]"]:
-        first = self._pool.submit(self._links.evaluate, order.evaluator_1, order)
-        return first, self._pool.submit(self._links.evaluate, order.evaluator_2, order)
+    def _order(self, order: EvaluationOrder) -> dict["Future[EvaluationResult]", str]:
+        names = (order.evaluator_1, order.evaluator_2)
+        return {self._pool.submit(self._links.evaluate, name, order): name for name in names}
 
 
 def _contribution(holder: str, call: "Future[ContributionReply]") -> str:
@@ -196,6 +214,10 @@ def _contribution(holder: str, call: "Future[ContributionReply]") -> str:
         return call.result().contribution
     except UnavailableError as error:
         raise IncompleteError(f"Holder {holder} does not answer; ask again later.") from error
+
+
+def _verifier_of(query: StoredQuery) -> str:
+    return decode(query.submission, QuerySubmission).presentation.header.verifier
 
 
 class IncompleteError(UnavailableError):

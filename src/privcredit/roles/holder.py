@@ -1,7 +1,8 @@
 """A holder: keeps raw data, checks every consent itself, contributes one encrypted partial score.
 
 From outside, unknown, opted-out and known subjects look alike: the same checks, the same query in the holder's
-database, a fresh ciphertext of the same size. The reason stays in the holder's own log.
+database, a fresh ciphertext of the same size. What anyone can see (request, header, policy) is refused with its reason;
+a reason that stands in the sealed consent or in the holder's own tables stays in the holder's log.
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from typing import Protocol
 
 from privcredit.crypto.paillier import Encryptor
 from privcredit.crypto.randomness import Randomness
-from privcredit.errors import PrivcreditError, RefusedError, UsageError
+from privcredit.errors import PeerError, PrivcreditError, RefusedError, UnavailableError, UsageError
 from privcredit.messages.codec import PROTOCOL_VERSION
 from privcredit.protocols.consent.messages import Consent, Enrolment, QueryHeader, SubjectOrder
 from privcredit.protocols.consent.steps import check_enrolment, check_header, check_order, open_consent
@@ -31,8 +32,8 @@ from privcredit.storage.holder import ENROLMENT, HolderRecords, HolderStore, Iss
 OPT_OUT = "opt-out"
 RETURN = "return"
 
-NO_RECORD = "\x00no such record"
-"""The key looked up for subjects without one, so that unknown subjects cost the same query."""
+NO_RECORD_BYTES = 16
+"""Subjects without a record cost the same query as others: for a random key that nobody has."""
 
 
 class PointsSource(Protocol):
@@ -64,22 +65,25 @@ class Holder:
         self._store = store
         self._randomness = randomness
         self._clock = clock
+        self._no_record = randomness.bytes(NO_RECORD_BYTES).hex()
 
     # --- questions ---------------------------------------------------------------------------------------------------
 
     def contribute(self, message: ContributionRequest) -> ContributionReply:
         """Answer one question about one subject with a signed, encrypted partial score.
 
-        Raises RefusedError (logged) for whatever consent, policy, budget or replay rule says no.
+        Raises RefusedError (logged) for whatever consent, policy, budget or replay rule says no: with its reason if
+        anyone can see that, else `refused-by-holder`. UnavailableError if this holder cannot compute.
         """
         try:
-            policy, consent = self._check(message)
-            return self._issue(message.header, policy, consent)
+            policy = self._check(message)
+            return self._decide(message, policy)
         except PrivcreditError as error:
             self._log_refusal(message.header, error)
             raise
 
-    def _check(self, message: ContributionRequest) -> tuple[Policy, Consent]:
+    def _check(self, message: ContributionRequest) -> Policy:
+        """Check what anyone can see, so everyone may know why it is refused."""
         header, now = message.header, self._clock()
         policy = self._registry.policy(header.policy_hash)
         verifier = self._registry.party(header.verifier, "verifier")
@@ -87,8 +91,17 @@ class Holder:
         check_request(request, header.policy_hash, policy, now)
         check_answers(header, request)
         check_header(header, terms_of(policy, header.policy_hash), now)
-        consent = open_consent(message.consent, self._keys.sealing, header, policy.budget_group, self._keys.name)
-        return policy, consent
+        self._source(policy)
+        return policy
+
+    def _decide(self, message: ContributionRequest, policy: Policy) -> ContributionReply:
+        """Check what only this holder can see; the coordinator does not learn what is wrong with it."""
+        header = message.header
+        try:
+            consent = open_consent(message.consent, self._keys.sealing, header, policy.budget_group, self._keys.name)
+            return self._issue(header, policy, consent)
+        except RefusedError as error:
+            raise KeptReasonError(error) from error
 
     def _issue(self, header: QueryHeader, policy: Policy, consent: Consent) -> ContributionReply:
         """Decide, compute and store in one transaction: an opt-out is either before all of it or after."""
@@ -100,9 +113,7 @@ class Holder:
                 issued = self._compute(records, header, policy, consent)
                 records.issue(issued)
             elif (issued.verifier, issued.policy_hash) != (header.verifier, header.policy_hash):
-                raise RefusedError(
-                    "nullifier-used", "This nullifier was used for another question; use the next index."
-                )
+                raise RefusedError("nullifier-used", "This index was used for another question; use the next one.")
             records.log(self._clock(), "contributed", _log_details(header, consent.pseudonym))
         return ContributionReply(contribution=self._sign(header, issued))
 
@@ -110,10 +121,13 @@ class Holder:
         self, records: HolderRecords, header: QueryHeader, policy: Policy, consent: Consent
     ) -> IssuedContribution:
         points = self._points(records, policy, consent.pseudonym)
-        value = contribution_value(policy, self._keys.name, points)
-        ciphertext, proof = encrypt_contribution(
-            self._encryptor, policy, header, self._keys.name, value, self._randomness
-        )
+        try:
+            value = contribution_value(policy, self._keys.name, points)
+            ciphertext, proof = encrypt_contribution(
+                self._encryptor, policy, header, self._keys.name, value, self._randomness
+            )
+        except UsageError as error:  # ours, not the asker's: a wrong scorecard or a broken generator
+            raise UnavailableError("This holder cannot compute its part; its operator must look at it.") from error
         return IssuedContribution(
             nullifier=header.nullifier,
             verifier=header.verifier,
@@ -133,11 +147,11 @@ class Holder:
         cannot read counts as none, and the operator's log says so: the reply must not.
         """
         subject = records.subject(pseudonym)
-        key = NO_RECORD if subject is None or subject.opted_out else subject.record_key
+        key = self._no_record if subject is None or subject.opted_out else subject.record_key
         try:
             return self._source(policy).points(key)
-        except UsageError as error:
-            records.log(self._clock(), "record-unreadable", {"pseudonym": pseudonym.hex(), "problem": str(error)})
+        except UsageError:  # its sentence may quote the record, which belongs in no log
+            records.log(self._clock(), "record-unreadable", {"pseudonym": pseudonym.hex()})
             return None
 
     def _source(self, policy: Policy) -> PointsSource:
@@ -178,23 +192,25 @@ class Holder:
                 identity=opened.identity,
                 code=code,
             )
-            if records.is_enrolled_as(enrolment.pseudonym, opened.record_key, enrolment.root_point):
+            if records.is_enrolled_as(enrolment.pseudonym, opened.record_key):
                 return
-            if not records.enrol(enrolment.pseudonym, opened.record_key, enrolment.root_point, self._clock()):
+            if not records.enrol(enrolment.pseudonym, opened.record_key, self._clock()):
                 raise RefusedError("already-enrolled", "This record or this wallet is enrolled already.")
             records.log(self._clock(), "enrolled", {"pseudonym": enrolment.pseudonym.hex()})
 
     def obey(self, order: SubjectOrder) -> None:
         """Carry out a subject's own order: opt out, or return. Once acknowledged it holds for every later question.
 
-        An order about an unknown pseudonym is acknowledged like any other.
+        An order about an unknown pseudonym is acknowledged like any other. One that a later order overtook is refused
+        (`order-superseded`): a delayed "return" must not undo an acknowledged opt-out.
         """
         action = order.action if order.action in {OPT_OUT, RETURN} else OPT_OUT
         check_order(order, self._registry.scheme, self._keys.name, action, self._clock())
         with self._store.transaction() as records:
             if not records.use_order(order.nonce, self._clock()):
                 return
-            records.set_opted_out(order.pseudonym, opted_out=action == OPT_OUT)
+            if not records.set_opted_out(order.pseudonym, opted_out=action == OPT_OUT, ordered=order.issued):
+                raise RefusedError("order-superseded", "You gave a later order meanwhile; sign a new one to change it.")
             records.log(self._clock(), action, {"pseudonym": order.pseudonym.hex()})
 
     # --- upkeep ------------------------------------------------------------------------------------------------------
@@ -205,9 +221,24 @@ class Holder:
             return records.verify_log()
 
     def _log_refusal(self, header: QueryHeader, error: PrivcreditError) -> None:
-        reason = error.reason if isinstance(error, RefusedError) else type(error).__name__
         with self._store.transaction() as records:
-            records.log(self._clock(), "refused", {"reason": reason, "query": header.query_id.hex()})
+            records.log(self._clock(), "refused", {"reason": _reason(error), "query": header.query_id.hex()})
+
+
+class KeptReasonError(RefusedError):
+    """A refusal whose reason only the holder's log has: it would tell verifier and coordinator about the subject."""
+
+    def __init__(self, kept: RefusedError) -> None:
+        super().__init__("refused-by-holder", "A holder refuses this question; the subject can ask it for the reason.")
+        self.kept = kept.reason
+
+
+def _reason(error: PrivcreditError) -> str:
+    if isinstance(error, KeptReasonError):
+        return error.kept
+    if isinstance(error, RefusedError):
+        return error.reason
+    return f"{type(error).__name__}: {error.step}" if isinstance(error, PeerError) else type(error).__name__
 
 
 def _log_details(header: QueryHeader, pseudonym: bytes) -> dict[str, str | int]:

@@ -4,23 +4,22 @@ All decisions fall inside one write transaction, so they hold under any race and
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from privcredit.crypto.randomness import Randomness, bits
-from privcredit.errors import RefusedError, UnavailableError
+from privcredit.errors import PeerError, PrivcreditError, RefusedError, UnavailableError
 from privcredit.messages.codec import decode, encode
-from privcredit.protocols.eligibility.messages import PinNotice, PinPage
+from privcredit.protocols.eligibility.messages import LAST_ATTEMPT, PinNotice, PinPage
+from privcredit.roles.evaluation import ATTEMPT_USED
 from privcredit.roles.identity import Clock
 from privcredit.roles.links import AuthorityLinks
 from privcredit.storage.authority import AuthorityRecords, AuthorityStore, Pin
 
-LAST_ATTEMPT = 1
-"""At most one rerun per nullifier (protocols.md 2a)."""
-
 PIN_PAGE = 500
 NOTICE_BATCH = 100
+NULLIFIER_USED = "nullifier-used"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +124,9 @@ class PinBook:
     def _begin_rerun(self, records: AuthorityRecords, pin: Pin, claim: Claim, randomness: Randomness) -> None:
         notice = claim.notice
         if pin.attempt >= LAST_ATTEMPT:
-            raise RefusedError("locked", "This question failed twice; the subject must use the next budget index.")
+            raise RefusedError("locked", "This question failed twice; consent anew, which takes the next index.")
         if notice.attempt <= pin.attempt:
-            raise RefusedError("attempt-used", f"Run {pin.attempt} of this question ended early; order a rerun.")
+            raise RefusedError(ATTEMPT_USED, f"Run {pin.attempt} of this question ended early; order a rerun.")
         if pin.share_bits is not None and notice.evaluator_1 != self._name:
             raise RefusedError("wrong-evaluators", "Evaluator 1 of the first run must be evaluator 1 of the rerun.")
         claim.fresh()
@@ -135,31 +134,77 @@ class PinBook:
         if pin.share_bits is None and (share := self._first_share(claim, randomness)) is not None:
             records.fix_share(pin.nullifier, share)
 
-    # --- the other authorities ---------------------------------------------------------------------------------------
+    # --- telling the third authority ---------------------------------------------------------------------------------
 
     def tell_third(self, notice: PinNotice) -> None:
-        """All three authorities are told before anything is opened; one that is down is told when it is back.
+        """All three authorities are told before anything is opened; one that cannot listen is told when it is back.
 
-        Raises RefusedError if the third knows the nullifier as someone else's.
+        Raises RefusedError if the third knows the nullifier as someone else's. Its other troubles are its own: they
+        must not stop the two that work.
         """
         third = next(name for name in self._others if name not in {notice.evaluator_1, notice.evaluator_2})
         try:
             self._links.pin(third, notice)
-        except UnavailableError:
+        except PrivcreditError as error:
+            if _is_conflict(error):
+                self._log_conflict(notice, third)
+                raise
             with self._store.transaction() as records:
                 records.queue_notice(third, notice.nullifier, encode(notice))
 
-    def accept(self, notice: PinNotice) -> None:
-        """Learn from another authority that a nullifier is taken. Raises RefusedError if it is someone else's."""
+    def deliver_queued(self) -> None:
+        """Tell authorities that were down what they missed."""
+        for recipient in self._others:
+            with suppress(UnavailableError, PeerError):
+                self._deliver_to(recipient)
+
+    def _deliver_to(self, recipient: str) -> None:
         with self._store.transaction() as records:
-            pin = records.pin(notice.nullifier)
-            if pin is None:
-                records.add_pin(_pin_of(notice))
-            elif self._name not in {pin.evaluator_1, pin.evaluator_2} and notice.attempt > pin.attempt:
-                _check_same_use(pin, notice)
-                records.start_attempt(pin.nullifier, notice.attempt, notice.evaluator_1, notice.evaluator_2)
-            else:
-                _check_same_use(pin, notice)
+            queued = records.queued_notices(recipient, NOTICE_BATCH)
+        for nullifier, notice in queued:
+            try:
+                self._links.pin(recipient, decode(notice, PinNotice))
+            except RefusedError as error:
+                if not _is_conflict(error):
+                    raise
+                self._log_conflict(decode(notice, PinNotice), recipient)  # it has been told
+            with self._store.transaction() as records:
+                records.drop_notice(recipient, nullifier, notice)
+
+    # --- being told --------------------------------------------------------------------------------------------------
+
+    def accept(self, notice: PinNotice, sender: str) -> None:
+        """Learn from another authority that a nullifier is taken. Raises RefusedError if it is someone else's.
+
+        A conflict can only come from a dishonest party: the first use stands, the log says whose word it was.
+        """
+        self._check_names(notice, sender)
+        try:
+            with self._lock, self._store.transaction() as records:
+                self._learn(records, notice)
+        except RefusedError:
+            self._log_conflict(notice, sender)
+            raise
+
+    def _check_names(self, notice: PinNotice, sender: str) -> None:
+        pair = {notice.evaluator_1, notice.evaluator_2}
+        if len(pair) != 2 or not pair <= {self._name, *self._others}:  # noqa: PLR2004 - two evaluators
+            raise PeerError(sender, "accept pin", "the notice does not name two authorities as evaluators")
+
+    def _learn(self, records: AuthorityRecords, notice: PinNotice) -> None:
+        pin = records.pin(notice.nullifier)
+        if pin is None:
+            records.add_pin(_pin_of(notice))
+            return
+        _check_same_use(pin, notice)
+        if self._is_replaced_by(pin, notice):
+            records.start_attempt(pin.nullifier, notice.attempt, notice.evaluator_1, notice.evaluator_2)
+
+    def _is_replaced_by(self, pin: Pin, notice: PinNotice) -> bool:
+        """Tell whether the other two began the rerun without this authority, which has nothing to give out."""
+        without_us = self._name not in {notice.evaluator_1, notice.evaluator_2}
+        idle = pin.released is None and pin.nullifier not in self._runs
+        return notice.attempt > pin.attempt and without_us and idle
 
     def page(self, after: int) -> PinPage:
         """Return a page of pins for an authority that comes back."""
@@ -174,7 +219,7 @@ class PinBook:
         Done once at least one other authority answered: with both down nothing can be evaluated anyway.
         """
         for name in self._others:
-            with suppress(UnavailableError):
+            with suppress(UnavailableError, PeerError):
                 self._fetch(name)
                 self.caught_up = True
 
@@ -182,39 +227,44 @@ class PinBook:
         after: int | None = 0
         while after is not None:
             page = self._links.pins_of(authority, after)
-            for notice in page.pins:
-                self._accept_or_log(notice, authority)
+            if page.next_after is not None and page.next_after <= after:
+                raise PeerError(authority, "fetch pins", "its list of nullifiers does not end")
+            self._learn_all(page.pins, authority)
             after = page.next_after
 
-    def _accept_or_log(self, notice: PinNotice, authority: str) -> None:
-        """A conflict can only come from a dishonest authority: the first use stands, the log says whose word it was."""
-        try:
-            self.accept(notice)
-        except RefusedError:
-            with self._store.transaction() as records:
-                details = {"nullifier": notice.nullifier.hex(), "from": authority}
-                records.log(self._clock(), "conflicting-pin", details)
+    def _learn_all(self, notices: Sequence[PinNotice], authority: str) -> None:
+        for notice in notices:
+            self._check_names(notice, authority)
+        with self._lock, self._store.transaction() as records:
+            for notice in notices:
+                try:
+                    self._learn(records, notice)
+                except RefusedError:
+                    records.log(self._clock(), *_conflict(notice, authority))
 
-    def deliver_queued(self) -> None:
-        """Tell authorities that were down what they missed."""
+    def _log_conflict(self, notice: PinNotice, authority: str) -> None:
         with self._store.transaction() as records:
-            queued = records.queued_notices(NOTICE_BATCH)
-        for recipient, nullifier, notice in queued:
-            with suppress(UnavailableError):
-                with suppress(RefusedError):  # the recipient has logged the conflict; it has been told
-                    self._links.pin(recipient, decode(notice, PinNotice))
-                with self._store.transaction() as records:
-                    records.drop_notice(recipient, nullifier)
+            records.log(self._clock(), *_conflict(notice, authority))
+
+
+def _is_conflict(error: PrivcreditError) -> bool:
+    return isinstance(error, RefusedError) and error.reason == NULLIFIER_USED
+
+
+def _conflict(notice: PinNotice, authority: str) -> tuple[str, dict[str, str | int]]:
+    return "conflicting-pin", {"nullifier": notice.nullifier.hex(), "from": authority}
 
 
 def _check_same_use(pin: Pin, notice: PinNotice) -> None:
     if (pin.verifier, pin.policy_hash, pin.set_digest) != (notice.verifier, notice.policy_hash, notice.set_digest):
-        raise RefusedError("nullifier-used", "This nullifier was used for another question; use the next index.")
+        raise RefusedError(NULLIFIER_USED, "This nullifier was used for another question; use the next index.")
 
 
 def _pin_of(notice: PinNotice, share_bits: bytes | None = None) -> Pin:
     known = {name: getattr(notice, name) for name in PinNotice.__struct_fields__}
-    return Pin(**known, sequence=0, share_bits=share_bits, run=None, run_query=None, released=None)
+    return Pin(
+        **known, sequence=0, share_bits=share_bits, run=None, run_query=None, run_evaluator_2=None, released=None
+    )
 
 
 def _notice_of(pin: Pin) -> PinNotice:

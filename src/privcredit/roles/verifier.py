@@ -102,7 +102,7 @@ class Verifier:
         request = open_request(stored.jws, self._keys.name, self._keys.signing.public_bytes)
         submission = QuerySubmission(request=stored.jws, presentation=presentation)
         known = self._remember(request, submission)
-        if known is not None and known.state == ANSWERED:
+        if known.state == ANSWERED:
             return decode(known.answer, Answer)
         return self._submit(request, submission)
 
@@ -126,9 +126,11 @@ class Verifier:
             raise RefusedError("unknown-request", "This verifier made no request with this id; make one first.")
         return stored
 
-    def _remember(self, request: Request, submission: QuerySubmission) -> StoredQuestion | None:
-        """Store a new question, or return the known one; a nullifier answered before is answered from the cache."""
-        header = submission.presentation.header
+    def _remember(self, request: Request, submission: QuerySubmission) -> StoredQuestion:
+        """Return the question, stored before it is sent.
+
+        Nothing is answered from this verifier's own memory of a nullifier: only holders can check whose it is.
+        """
         with self._store.transaction() as records:
             known = records.question(request.request_id)
             if known is not None:
@@ -136,16 +138,15 @@ class Verifier:
                     raise RefusedError("replayed", "This request has another presentation already; make a new one.")
                 return known
             self._check(request, submission.presentation)
-            cached = records.cached(header.nullifier, header.policy_hash)
             question = StoredQuestion(
                 request_id=request.request_id,
-                query_id=header.query_id,
+                query_id=submission.presentation.header.query_id,
                 submission=encode(submission),
-                state=ANSWERED if cached else RUNNING,
-                answer=cached or b"",
+                state=RUNNING,
+                answer=b"",
             )
             records.add_question(question)
-        return question if cached else None
+        return question
 
     def _check(self, request: Request, presentation: Presentation) -> None:
         policy = self._registry.policy(request.policy_hash)
@@ -165,19 +166,21 @@ class Verifier:
         if status.state != ANSWERED:
             answer = Answer(state=status.state, problem=status.problem, sentence=status.sentence)
             return self._record(request.request_id, answer)
-        answer = self._open(request, status)
-        with self._store.transaction() as records:
-            records.cache(header.nullifier, header.policy_hash, encode(answer))
-        return self._record(request.request_id, answer)
+        return self._record(request.request_id, self._open(request, header, status))
 
     def _record(self, request_id: bytes, answer: Answer) -> Answer:
+        """Store how a question stands; an answer stays, whatever a slower thread brings."""
         with self._store.transaction() as records:
+            known = records.question(request_id)
+            if known is not None and known.state == ANSWERED:
+                return decode(known.answer, Answer)
             records.set_answer(request_id, answer.state, encode(answer))
         return answer
 
-    def _open(self, request: Request, status: QueryStatus) -> Answer:
+    def _open(self, request: Request, header: QueryHeader, status: QueryStatus) -> Answer:
+        """Open both shares. They must belong to the very presentation that was handed in, not only to its request."""
         shares = tuple(
-            NamedShare(authority=sender, share=self._keys.sealing.open(box, sender).decode())
+            NamedShare(authority=sender, share=_text(self._keys.sealing.open(box, sender), sender))
             for sender, box in status.shares
         )
         if len(shares) != 2:  # noqa: PLR2004 - two evaluators
@@ -189,7 +192,18 @@ class Verifier:
             request=sign_request(request, self._keys.signing),
             shares=shares,
         )
-        return verify_receipt(receipt, self._registry)
+        proven = open_receipt(receipt, self._registry)
+        if proven.query_id != header.query_id:
+            raise PeerError("coordinator", "open shares", "the answer belongs to another presentation of this request")
+        return proven.answer
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenAnswer:
+    """An answer and the query that both authorities signed it for."""
+
+    answer: Answer
+    query_id: bytes
 
 
 def verify_receipt(receipt: Receipt, registry: TrustedRegistry) -> Answer:
@@ -197,6 +211,11 @@ def verify_receipt(receipt: Receipt, registry: TrustedRegistry) -> Answer:
 
     Raises InvalidProofError, PeerError or RefusedError saying what does not hold.
     """
+    return open_receipt(receipt, registry).answer
+
+
+def open_receipt(receipt: Receipt, registry: TrustedRegistry) -> ProvenAnswer:
+    """Return the answer that a receipt proves, and for which query. Raises as `verify_receipt`."""
     if receipt.version != PROTOCOL_VERSION:
         raise UsageError(f"The receipt has version {receipt.version}; this program reads {PROTOCOL_VERSION}.")
     policy = registry.policy(receipt.policy_hash)
@@ -207,9 +226,17 @@ def verify_receipt(receipt: Receipt, registry: TrustedRegistry) -> Answer:
     first, second = (_receipt_share(named, registry) for named in receipt.shares)
     tier = answer_tier(policy, combine_output_shares(first, second, request, policy))
     named = None if tier == ELIGIBLE else tier
-    return Answer(state=ANSWERED, eligible=tier is not None, tier=named, receipt=receipt)
+    answer = Answer(state=ANSWERED, eligible=tier is not None, tier=named, receipt=receipt)
+    return ProvenAnswer(answer, first.query_id)
 
 
 def _receipt_share(named: NamedShare, registry: TrustedRegistry) -> OutputShare:
     authority = registry.party(named.authority, "authority")
     return open_output_share(named.share, authority.name, authority.signing_key)
+
+
+def _text(opened: bytes, sender: str) -> str:
+    try:
+        return opened.decode("ascii")
+    except UnicodeDecodeError as error:
+        raise PeerError(sender, "open shares", "its box does not hold a signed output share") from error

@@ -41,24 +41,28 @@ class Wallet:
         check_request(request, request.policy_hash, policy, self._clock())
         return request, policy
 
-    def consent(self, verifier: str, request_jws: str) -> Presentation:
+    def consent(self, verifier: str, request_jws: str, *, anew: bool = False) -> Presentation:
         """Return the presentation that answers a request; calling it is the subject's consent.
 
+        The same question in the same epoch is repeated, and answered as before. `anew` spends another evaluation on
+        it instead: for a question that ended in `locked` or `contribution-expired`, and for nothing else.
         Raises RefusedError `budget-exhausted` when this epoch has no evaluation left.
         """
         request, policy = self.read_request(verifier, request_jws)
         terms = terms_of(policy, request.policy_hash)
-        index = self._index(request, policy, epoch_of(request.expires, terms))
+        index = self._index(request, policy, epoch_of(request.expires, terms), anew)
         header = make_header(
             self._secret, terms, verifier, request.request_id, index, request.expires, self._randomness
         )
         holders = {term.holder: self._registry.party(term.holder, "holder").sealing_key for term in policy.holders}
         return present(self._secret, header, policy.budget_group, holders, self._randomness)
 
-    def _index(self, request: Request, policy: Policy, epoch: int) -> int:
+    def _index(self, request: Request, policy: Policy, epoch: int, anew: bool) -> int:
         """The same question in the same epoch takes the same index, so it is answered from the cache."""
+        question = (policy.budget_group, epoch, request.verifier, request.policy_hash)
         with self._store.transaction() as records:
-            index = records.index_for(policy.budget_group, epoch, request.verifier, request.policy_hash)
+            known = None if anew else records.index_for(*question)
+            index = records.take_index(*question) if known is None else known
             if index >= policy.budget:
                 raise RefusedError(
                     "budget-exhausted",

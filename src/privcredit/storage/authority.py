@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
 from privcredit.storage import audit
 from privcredit.storage.database import Database
@@ -16,7 +16,9 @@ class Pin:
     """A nullifier's first and only use, and how far this authority got with it.
 
     share_bits: this authority's output share, one byte 0 or 1 a tier; fixed once.
-    run, run_query: the comparison run that the share belongs to (transcript digest) and its query, once complete.
+    attempt, evaluator_1, evaluator_2: the latest run that this authority began or was told of.
+    run, run_query, run_evaluator_2: the complete run that the share belongs to (transcript digest), its query, and
+    with whom.
     released: the encoded result that left this authority as evaluator 2, once complete.
     """
 
@@ -32,10 +34,27 @@ class Pin:
     share_bits: bytes | None
     run: bytes | None
     run_query: bytes | None
+    run_evaluator_2: str | None
     released: bytes | None
 
     def __repr__(self) -> str:
         return f"Pin({self.nullifier.hex()[:8]}, attempt={self.attempt}, share=<redacted>)"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class FinishedRun:
+    """What a complete run leaves: this authority's share, and as evaluator 2 the encoded result that it will send."""
+
+    nullifier: bytes
+    attempt: int
+    evaluator_2: str
+    query: bytes
+    share_bits: bytes
+    run: bytes
+    released: bytes | None
+
+    def __repr__(self) -> str:
+        return f"FinishedRun({self.nullifier.hex()[:8]}, attempt={self.attempt}, share=<redacted>)"
 
 
 class AuthorityStore:
@@ -84,19 +103,29 @@ class AuthorityRecords:
         return int(self._connection.execute(select(func.coalesce(func.max(nullifiers.c.sequence), 0))).scalar_one()) + 1
 
     def start_attempt(self, nullifier: bytes, attempt: int, evaluator_1: str, evaluator_2: str) -> None:
-        """Record that a rerun began."""
+        """Record that a rerun began, here or at the other two; the run before can no longer be completed."""
         self._update(nullifier, attempt=attempt, evaluator_1=evaluator_1, evaluator_2=evaluator_2)
 
     def fix_share(self, nullifier: bytes, share_bits: bytes) -> None:
         """Fix this authority's output share before the first run starts."""
         self._update(nullifier, share_bits=share_bits)
 
-    def complete(self, nullifier: bytes, share_bits: bytes, run: bytes, query: bytes, released: bytes | None) -> None:
-        """Persist the finished run before anything of it is sent."""
-        self._update(nullifier, share_bits=share_bits, run=run, run_query=query, released=released)
+    def complete(self, finished: FinishedRun) -> bool:
+        """Persist the finished run before anything of it is sent; False if a rerun has replaced it meanwhile."""
+        still_wanted = nullifiers.c.attempt == finished.attempt, nullifiers.c.released.is_(None)
+        return self._update(
+            finished.nullifier,
+            *still_wanted,
+            share_bits=finished.share_bits,
+            run=finished.run,
+            run_query=finished.query,
+            run_evaluator_2=finished.evaluator_2,
+            released=finished.released,
+        )
 
-    def _update(self, nullifier: bytes, **values: object) -> None:
-        self._connection.execute(update(nullifiers).where(nullifiers.c.nullifier == nullifier).values(**values))
+    def _update(self, nullifier: bytes, *conditions: ColumnElement[bool], **values: object) -> bool:
+        found = update(nullifiers).where(nullifiers.c.nullifier == nullifier, *conditions)
+        return bool(self._connection.execute(found.values(**values)).rowcount)
 
     def pins_after(self, sequence: int, limit: int) -> list[Pin]:
         """Return up to `limit` pins in the order in which they were made."""
@@ -110,13 +139,13 @@ class AuthorityRecords:
         self.drop_notice(recipient, nullifier)
         self._connection.execute(notices.insert().values(recipient=recipient, nullifier=nullifier, notice=notice))
 
-    def queued_notices(self, limit: int) -> list[tuple[str, bytes, bytes]]:
-        """Return (recipient, nullifier, notice) that wait for delivery."""
-        rows = self._connection.execute(select(notices).limit(limit))
-        return [(row.recipient, row.nullifier, row.notice) for row in rows]
+    def queued_notices(self, recipient: str, limit: int) -> list[tuple[bytes, bytes]]:
+        """Return (nullifier, notice) that wait for delivery to this authority."""
+        rows = self._connection.execute(select(notices).where(notices.c.recipient == recipient).limit(limit))
+        return [(row.nullifier, row.notice) for row in rows]
 
-    def drop_notice(self, recipient: str, nullifier: bytes) -> None:
-        """Forget a delivered notice."""
-        self._connection.execute(
-            delete(notices).where(notices.c.recipient == recipient, notices.c.nullifier == nullifier)
-        )
+    def drop_notice(self, recipient: str, nullifier: bytes, notice: bytes | None = None) -> None:
+        """Forget a delivered notice; if `notice` is given only this one, not a later one for the same nullifier."""
+        mine = notices.c.recipient == recipient, notices.c.nullifier == nullifier
+        exactly = () if notice is None else (notices.c.notice == notice,)
+        self._connection.execute(delete(notices).where(*mine, *exactly))

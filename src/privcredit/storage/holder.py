@@ -117,25 +117,38 @@ class HolderRecords:
         row = self._connection.execute(select(subjects).where(subjects.c.pseudonym == pseudonym)).first()
         return Subject(row.record_key, row.opted_out) if row else None
 
-    def enrol(self, pseudonym: bytes, record_key: str, root_point: bytes, now: int) -> bool:
-        """Enrol a subject; False if the record, the pseudonym or the key is enrolled already."""
+    def enrol(self, pseudonym: bytes, record_key: str, now: int) -> bool:
+        """Enrol a subject; False if the record or the pseudonym is enrolled already.
+
+        The wallet's root point is not kept: it would be a key that joins the tables of all holders.
+        """
         values = {
             "pseudonym": pseudonym,
             "record_key": record_key,
-            "root_point": root_point,
             "enrolled": now,
             "opted_out": False,
+            "ordered": 0,
         }
         return _insert(self._connection, subjects, values)
 
-    def is_enrolled_as(self, pseudonym: bytes, record_key: str, root_point: bytes) -> bool:
+    def is_enrolled_as(self, pseudonym: bytes, record_key: str) -> bool:
         """Tell whether exactly this enrolment exists (a repeated request after a lost reply)."""
         row = self._connection.execute(select(subjects).where(subjects.c.pseudonym == pseudonym)).first()
-        return bool(row and row.record_key == record_key and row.root_point == root_point)
+        return bool(row and row.record_key == record_key)
 
-    def set_opted_out(self, pseudonym: bytes, opted_out: bool) -> None:
-        """Opt a subject out, or back in."""
-        self._connection.execute(update(subjects).where(subjects.c.pseudonym == pseudonym).values(opted_out=opted_out))
+    def set_opted_out(self, pseudonym: bytes, opted_out: bool, ordered: int) -> bool:
+        """Opt a subject out, or back in; False if it gave a later order. Of one second's orders an opt-out counts.
+
+        ordered: when the subject signed the order. True for unknown subjects, like any other.
+        """
+        mine = subjects.c.pseudonym == pseudonym
+        row = self._connection.execute(select(subjects).where(mine)).first()
+        if row is None:
+            return True
+        if ordered < row.ordered or (ordered == row.ordered and row.opted_out and not opted_out):
+            return False
+        self._connection.execute(update(subjects).where(mine).values(opted_out=opted_out, ordered=ordered))
+        return True
 
     def use_order(self, nonce: bytes, now: int) -> bool:
         """Remember a subject's order by its nonce; False if it was used before."""

@@ -12,7 +12,6 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    UniqueConstraint,
 )
 
 holder = MetaData()
@@ -54,9 +53,9 @@ subjects = Table(
     holder,
     Column("pseudonym", LargeBinary, primary_key=True),
     Column("record_key", Text, nullable=False, unique=True),
-    Column("root_point", LargeBinary, nullable=False, unique=True),
     Column("enrolled", BigInteger, nullable=False),
     Column("opted_out", Boolean, nullable=False),
+    Column("ordered", BigInteger, nullable=False),
 )
 
 subject_orders = Table(
@@ -111,6 +110,7 @@ nullifiers = Table(
     Column("share_bits", LargeBinary, nullable=True),
     Column("run", LargeBinary, nullable=True),
     Column("run_query", LargeBinary, nullable=True),
+    Column("run_evaluator_2", Text, nullable=True),
     Column("released", LargeBinary, nullable=True),
 )
 
@@ -151,14 +151,6 @@ questions = Table(
     Column("answer", LargeBinary, nullable=False),
 )
 
-answers = Table(
-    "answers",
-    verifier,
-    Column("nullifier", LargeBinary, primary_key=True),
-    Column("policy_hash", LargeBinary, primary_key=True),
-    Column("answer", LargeBinary, nullable=False),
-)
-
 uses = Table(
     "uses",
     wallet,
@@ -167,7 +159,6 @@ uses = Table(
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("verifier", Text, nullable=False),
     Column("policy_hash", LargeBinary, nullable=False),
-    UniqueConstraint("budget_group", "epoch", "verifier", "policy_hash"),
 )
 
 enrolments = Table(

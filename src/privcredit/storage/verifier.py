@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select, update
 
 from privcredit.storage.database import Database
-from privcredit.storage.tables import answers, questions, requests
+from privcredit.storage.tables import questions, requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +79,3 @@ class VerifierRecords:
         self._connection.execute(
             update(questions).where(questions.c.request_id == request_id).values(state=state, answer=answer)
         )
-
-    def cache(self, nullifier: bytes, policy_hash: bytes, answer: bytes) -> None:
-        """Keep the answer for a repeat under the same nullifier."""
-        if self.cached(nullifier, policy_hash) is None:
-            self._connection.execute(
-                answers.insert().values(nullifier=nullifier, policy_hash=policy_hash, answer=answer)
-            )
-
-    def cached(self, nullifier: bytes, policy_hash: bytes) -> bytes | None:
-        """Return the answer that this nullifier had."""
-        row = self._connection.execute(
-            select(answers.c.answer).where(answers.c.nullifier == nullifier, answers.c.policy_hash == policy_hash)
-        ).first()
-        return bytes(row.answer) if row else None

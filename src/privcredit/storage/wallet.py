@@ -2,11 +2,22 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from privcredit.storage.database import Database
 from privcredit.storage.tables import credentials, enrolments, uses
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One evaluation of the budget: its index, and who asked under which policy."""
+
+    position: int
+    verifier: str
+    policy_hash: bytes
 
 
 class WalletStore:
@@ -32,27 +43,30 @@ class WalletRecords:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def index_for(self, group: str, epoch: int, verifier: str, policy_hash: bytes) -> int:
-        """Return the budget index of this question: the one it had in this epoch, else the next free one."""
-        known = self._connection.execute(
-            select(uses.c.position).where(
-                uses.c.budget_group == group,
-                uses.c.epoch == epoch,
-                uses.c.verifier == verifier,
-                uses.c.policy_hash == policy_hash,
-            )
-        ).first()
-        return known.position if known else self._take_index(group, epoch, verifier, policy_hash)
+    def index_for(self, group: str, epoch: int, verifier: str, policy_hash: bytes) -> int | None:
+        """Return the budget index that this question had last in this epoch, None if it had none."""
+        mine = uses.c.verifier == verifier, uses.c.policy_hash == policy_hash
+        return self._position(_last_index(group, epoch).where(*mine))
 
-    def _take_index(self, group: str, epoch: int, verifier: str, policy_hash: bytes) -> int:
-        used = select(func.count()).where(uses.c.budget_group == group, uses.c.epoch == epoch)
-        position = int(self._connection.execute(used).scalar_one())
+    def take_index(self, group: str, epoch: int, verifier: str, policy_hash: bytes) -> int:
+        """Give this question the next free budget index; its primary key makes sure that no other has it."""
+        last = self._position(_last_index(group, epoch))
+        position = 0 if last is None else last + 1
         self._connection.execute(
             uses.insert().values(
                 budget_group=group, epoch=epoch, position=position, verifier=verifier, policy_hash=policy_hash
             )
         )
         return position
+
+    def used(self, group: str, epoch: int) -> list[Use]:
+        """Return the evaluations of an epoch, in the order of their indices."""
+        mine = select(uses).where(uses.c.budget_group == group, uses.c.epoch == epoch).order_by(uses.c.position)
+        return [Use(row.position, row.verifier, row.policy_hash) for row in self._connection.execute(mine)]
+
+    def _position(self, query: Select[Any]) -> int | None:
+        found: int | None = self._connection.execute(query).scalar_one()
+        return found
 
     def store_credential(self, registrar: str, credential: str) -> None:
         """Keep the registrar's credential."""
@@ -72,3 +86,7 @@ class WalletRecords:
     def enrolled(self) -> list[str]:
         """Return the holders at which this wallet is enrolled."""
         return [row.holder for row in self._connection.execute(select(enrolments).order_by(enrolments.c.holder))]
+
+
+def _last_index(group: str, epoch: int) -> Select[Any]:
+    return select(func.max(uses.c.position)).where(uses.c.budget_group == group, uses.c.epoch == epoch)

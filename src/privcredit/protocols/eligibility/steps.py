@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from privcredit.crypto.knowledge import KnowledgeProof, prove_knowledge, verify_knowledge
 from privcredit.crypto.packing import Layout
@@ -10,9 +11,9 @@ from privcredit.crypto.randomness import Randomness
 from privcredit.crypto.signing import SigningKey, sign_jws, verify_jws
 from privcredit.crypto.transcript import digest
 from privcredit.errors import InvalidProofError, PeerError, RefusedError, UsageError
-from privcredit.messages.codec import PROTOCOL_VERSION, decode_json, encode_json
+from privcredit.messages.codec import PROTOCOL_VERSION, MalformedError, decode_json, encode_json
 from privcredit.protocols.consent.messages import QueryHeader
-from privcredit.protocols.consent.steps import QueryTerms, epoch_of
+from privcredit.protocols.consent.steps import QueryTerms, epoch_of, header_digest
 from privcredit.protocols.eligibility.messages import (
     CONTRIBUTION_TYPE,
     OUTPUT_SHARE_TYPE,
@@ -25,6 +26,8 @@ from privcredit.scorecard.policy import Policy, comparison_bits, slot_thresholds
 
 CLOCK_SKEW = 60
 """Seconds by which an honest party's clock may run ahead; NTP keeps hosts well below one."""
+
+M = TypeVar("M")
 
 
 def layout_of(policy: Policy, key: PublicKey) -> Layout:
@@ -46,6 +49,15 @@ def terms_of(policy: Policy, hashed_policy: bytes) -> QueryTerms:
     )
 
 
+def _open_signed(jws: str, kind: type[M], signer: str, key: bytes, typ: str, step: str) -> M:
+    """Return what `signer` signed for the purpose `typ`. Raises InvalidProofError or PeerError naming the signer."""
+    payload = verify_jws(jws, key, signer, typ, signer)
+    try:
+        return decode_json(payload, kind)
+    except MalformedError as error:
+        raise PeerError(signer, step, f"it signed what cannot be read: {error}") from error
+
+
 # --- request ---------------------------------------------------------------------------------------------------------
 
 
@@ -55,9 +67,8 @@ def sign_request(request: Request, key: SigningKey) -> str:
 
 
 def open_request(jws: str, verifier: str, verifier_key: bytes) -> Request:
-    """Return the verified request. Raises InvalidProofError naming the verifier."""
-    payload = verify_jws(jws, verifier_key, verifier, REQUEST_TYPE, verifier)
-    request = decode_json(payload, Request)
+    """Return the verified request. Raises InvalidProofError or PeerError naming the verifier."""
+    request = _open_signed(jws, Request, verifier, verifier_key, REQUEST_TYPE, "open request")
     if request.verifier != verifier or request.version != PROTOCOL_VERSION:
         raise PeerError(verifier, "open request", "the request names another verifier or protocol version")
     return request
@@ -170,8 +181,7 @@ def check_contributions(
 
 
 def _open_contribution(jws: str, holder: str, key: bytes) -> Contribution:
-    payload = verify_jws(jws, key, holder, CONTRIBUTION_TYPE, holder)
-    contribution = decode_json(payload, Contribution)
+    contribution = _open_signed(jws, Contribution, holder, key, CONTRIBUTION_TYPE, "open contribution")
     if contribution.holder != holder or contribution.version != PROTOCOL_VERSION:
         raise PeerError(holder, "open contribution", "the contribution names another holder or protocol version")
     return contribution
@@ -213,23 +223,22 @@ def set_digest(contributions: Sequence[Contribution]) -> bytes:
     return digest("contribution set", *fields)
 
 
+def check_fresh(contributions: ContributionSet, policy: Policy, now: int) -> None:
+    """Refuse contributions too old to be opened for the first time: this bounds how long one outlives an opt-out."""
+    if contributions.oldest + policy.contribution_seconds < now:
+        raise RefusedError("contribution-expired", "A contribution is too old to be opened; consent anew.")
+
+
 # --- comparison and output shares ------------------------------------------------------------------------------------
 
 
 def session_context(header: QueryHeader, attempt: int, evaluator_1: str, evaluator_2: str) -> bytes:
-    """Return the digest that names one run of the comparison; every proof and envelope in it is bound to it."""
-    return digest(
-        "comparison session",
-        header.scheme.encode(),
-        header.policy_hash,
-        header.key_fingerprint,
-        header.query_id,
-        header.nullifier,
-        header.epoch.to_bytes(8, "big"),
-        attempt.to_bytes(4, "big"),
-        evaluator_1.encode(),
-        evaluator_2.encode(),
-    )
+    """Return the digest that names one run of the comparison; every proof and envelope in it is bound to it.
+
+    The header's digest covers scheme, policy, key, verifier, query id, nullifier, epoch and expiry.
+    """
+    names = (evaluator_1.encode(), evaluator_2.encode())
+    return digest("comparison session", header_digest(header), attempt.to_bytes(4, "big"), *names)
 
 
 def sign_output_share(share: OutputShare, key: SigningKey) -> str:
@@ -239,8 +248,7 @@ def sign_output_share(share: OutputShare, key: SigningKey) -> str:
 
 def open_output_share(jws: str, sender: str, key: bytes) -> OutputShare:
     """Return a verified output share. Raises InvalidProofError naming the authority."""
-    payload = verify_jws(jws, key, sender, OUTPUT_SHARE_TYPE, sender)
-    share = decode_json(payload, OutputShare)
+    share = _open_signed(jws, OutputShare, sender, key, OUTPUT_SHARE_TYPE, "open output share")
     if share.sender != sender or sender not in {share.evaluator_1, share.evaluator_2}:
         raise PeerError(sender, "open output share", "the share names another sender or pair of evaluators")
     return share

@@ -40,5 +40,6 @@ def upgrade() -> None:
         sa.Column("share_bits", sa.LargeBinary(), nullable=True),
         sa.Column("run", sa.LargeBinary(), nullable=True),
         sa.Column("run_query", sa.LargeBinary(), nullable=True),
+        sa.Column("run_evaluator_2", sa.Text(), nullable=True),
         sa.Column("released", sa.LargeBinary(), nullable=True),
     )

@@ -62,7 +62,7 @@ def upgrade() -> None:
         "subjects",
         sa.Column("pseudonym", sa.LargeBinary(), primary_key=True),
         sa.Column("record_key", sa.Text(), nullable=False, unique=True),
-        sa.Column("root_point", sa.LargeBinary(), nullable=False, unique=True),
         sa.Column("enrolled", sa.BigInteger(), nullable=False),
         sa.Column("opted_out", sa.Boolean(), nullable=False),
+        sa.Column("ordered", sa.BigInteger(), nullable=False),
     )

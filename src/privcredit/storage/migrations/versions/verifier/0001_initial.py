@@ -12,12 +12,6 @@ depends_on = None
 def upgrade() -> None:
     """Create the tables."""
     op.create_table(
-        "answers",
-        sa.Column("nullifier", sa.LargeBinary(), primary_key=True),
-        sa.Column("policy_hash", sa.LargeBinary(), primary_key=True),
-        sa.Column("answer", sa.LargeBinary(), nullable=False),
-    )
-    op.create_table(
         "questions",
         sa.Column("request_id", sa.LargeBinary(), primary_key=True),
         sa.Column("query_id", sa.LargeBinary(), nullable=False, unique=True),

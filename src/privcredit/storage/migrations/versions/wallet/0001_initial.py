@@ -28,5 +28,4 @@ def upgrade() -> None:
         sa.Column("position", sa.Integer(), primary_key=True, autoincrement=False),
         sa.Column("verifier", sa.Text(), nullable=False),
         sa.Column("policy_hash", sa.LargeBinary(), nullable=False),
-        sa.UniqueConstraint("budget_group", "epoch", "verifier", "policy_hash"),
     )
