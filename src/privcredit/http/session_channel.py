@@ -61,17 +61,21 @@ class Inboxes:
 
     def put(self, session: bytes, sender: str, message: SessionMessage) -> None:
         """Keep a message for the run; refuses messages of a run that has ended, and floods."""
-        if session in self._closed:
+        inbox = self._inbox(session, sender)
+        if inbox is None:
             raise RefusedError("session-ended", "This run has ended.")
         try:
-            self._inbox(session, sender).put_nowait(message)
+            inbox.put_nowait(message)
         except queue.Full:
             raise RefusedError("session-flooded", "Too many messages wait in this run.") from None
 
     def get(self, session: bytes, sender: str, seconds: float) -> SessionMessage:
         """Return the next message from `sender`. Raises UnavailableError when none comes, or the run was closed."""
+        inbox = self._inbox(session, sender)
+        if inbox is None:
+            raise UnavailableError("This run was replaced by a rerun.")
         try:
-            message = self._inbox(session, sender).get(timeout=seconds)
+            message = inbox.get(timeout=seconds)
         except queue.Empty:
             raise UnavailableError(f"{sender} is silent; order a rerun with another authority.") from None
         if message is None:
@@ -87,8 +91,11 @@ class Inboxes:
                 self._opened.pop(key, None)
             self._prune()
 
-    def _inbox(self, session: bytes, sender: str) -> "queue.Queue[SessionMessage | None]":
+    def _inbox(self, session: bytes, sender: str) -> "queue.Queue[SessionMessage | None] | None":
+        """Return the inbox, made if need be; None for a run that has ended, which must not begin to wait again."""
         with self._lock:
+            if session in self._closed:
+                return None
             if (session, sender) not in self._boxes:
                 self._prune()
                 self._boxes[session, sender] = queue.Queue(MAX_WAITING)

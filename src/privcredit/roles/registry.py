@@ -3,18 +3,20 @@
 A `TrustedRegistry` exists only after every signature in the document was verified, so whoever holds one may rely on it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import msgspec
 
 from privcredit.crypto.dgk import DgkPublicKey
+from privcredit.crypto.knowledge import maximum_message_bits
 from privcredit.crypto.sealed import check_sealing_key
 from privcredit.crypto.signing import SigningKey, check_public_key, sign_jws, verify_jws
 from privcredit.crypto.threshold import ThresholdKey
 from privcredit.crypto.transcript import digest
 from privcredit.errors import RefusedError, UsageError
 from privcredit.messages.codec import PROTOCOL_VERSION, Message, decode_json, encode_json
+from privcredit.protocols.eligibility.steps import layout_of
 from privcredit.scorecard.policy import Policy, check_policy, policy_hash
 
 REGISTRY_TYPE = "privcredit-registry+jws"
@@ -190,6 +192,8 @@ def open_registry(jws: str, registry_key: bytes) -> TrustedRegistry:
     registry = TrustedRegistry(document, parties, threshold_key, dgk_keys, policies)
     for policy in policies.values():
         _check_terms(registry, policy)
+        _check_sizes(registry, policy)
+    _check_groups(policies.values())
     return registry
 
 
@@ -199,6 +203,9 @@ def _checked_parties(document: RegistryDocument) -> dict[str, Party]:
         raise UsageError("The registry lists a party twice; every name must be unique.")
     for party in document.parties:
         check_party(party)
+    keys = [key for party in document.parties for key in (party.signing_key, party.sealing_key)]
+    if len(set(keys)) != len(keys):
+        raise UsageError("The registry lists a key twice; every party needs a signing and a sealing key of its own.")
     if document.registrar not in parties or parties[document.registrar].role != "holder":
         raise UsageError(f"The registrar {document.registrar!r} is not a holder of the registry; name one that is.")
     return parties
@@ -256,3 +263,32 @@ def _check_terms(registry: TrustedRegistry, policy: Policy) -> None:
         registry.scorecard(term.holder, term.scorecard)
     for verifier in policy.verifiers:
         registry.party(verifier, "verifier")
+
+
+def _check_sizes(registry: TrustedRegistry, policy: Policy) -> None:
+    """A policy that some key cannot compare would only fail when a subject's budget is already spent on it."""
+    layout = layout_of(policy, registry.threshold_key.key)
+    for name, key in registry.dgk_keys.items():
+        if layout.compare_bits > key.comparison_bits:
+            raise UsageError(
+                f"Policy {policy.id} compares {layout.compare_bits} bits and the DGK key of {name} only "
+                f"{key.comparison_bits}; make a wider key."
+            )
+    limit = maximum_message_bits(registry.threshold_key.key)
+    if layout.plaintext_bits > limit:
+        raise UsageError(
+            f"Policy {policy.id} packs {layout.plaintext_bits} bits, and a proof under this key takes {limit}; "
+            "use fewer tiers."
+        )
+
+
+def _check_groups(policies: Iterable[Policy]) -> None:
+    """Nullifiers count evaluations of a group: with another epoch length a policy would have a budget of its own."""
+    terms: dict[str, Policy] = {}
+    for policy in policies:
+        first = terms.setdefault(policy.budget_group, policy)
+        if (first.budget, first.epoch_seconds) != (policy.budget, policy.epoch_seconds):
+            raise UsageError(
+                f"Policies {first.id} and {policy.id} share budget group {policy.budget_group} with another budget or "
+                "epoch; give both the same."
+            )
