@@ -1,7 +1,8 @@
 """Powers of one fixed base through a table: one multiplication for each window of the exponent, no squaring.
 
 Brickell, Gordon, McCurley, Wilson 1992, with all digits of a window tabulated. The table is read at positions that are
-digits of the exponent: a stated exception to constant-time access, for exponents that are used once.
+digits of the exponent: a stated exception to constant-time access, for exponents that are used once. The amount of work
+depends on nothing but the table: a digit 0 multiplies by 1 + modulus, which is as long as any other entry, and not by 1.
 """
 
 from gmpy2 import mpz
@@ -55,7 +56,7 @@ class FixedBase:
 def _rows(base: mpz, modulus: mpz, count: int, window: int) -> list[list[mpz]]:
     rows = []
     for _ in range(count):
-        row = [mpz(1) % modulus]
+        row = [1 + modulus]
         for _ in range((1 << window) - 1):
             row.append(row[-1] * base % modulus)
         rows.append(row)

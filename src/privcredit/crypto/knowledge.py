@@ -98,7 +98,8 @@ def prove_knowledge(
     """Prove knowledge of the plaintext of `ciphertext` (spec.md 6.2); run by the holder that encrypted it.
 
     context: whatever the proof must not be moved out of (holder, query, policy ...), encoded injectively.
-    Costs two table powers modulo n^2 and two modulo n. Leaks nothing beyond `message_bits` (statistically).
+    Costs a table power modulo n^2, three modulo n, and a secret power of `message_bits` bits; the same for every message.
+    Leaks nothing beyond `message_bits` (statistically).
     Raises UsageError for a message outside [0, 2^message_bits), or too wide for the key.
     """
     key = encryptor.key
@@ -106,7 +107,7 @@ def prove_knowledge(
     if ciphertext.key != key or not 0 <= opening.message < 1 << message_bits:
         raise UsageError(f"A proof of knowledge needs a message of 0 to {message_bits} bits under the encryptor's key.")
     blinder = bits(randomness, encryptor.randomiser_bits)
-    commitment = encryptor.commitments.commit(opening.message, blinder)
+    commitment = encryptor.commitments.conceal(opening.message, message_bits, blinder)
     masks = [bits(randomness, limit + MASK_SURPLUS_BITS) for limit in _secret_bits(key, message_bits)]
     announced = _encryption(encryptor, masks[0], masks[1]), encryptor.commitments.commit(masks[0], masks[2])
     e = _challenge(ciphertext, commitment, announced, context, message_bits)

@@ -81,7 +81,7 @@ class Encryptor:
         """Return a fresh ciphertext of `message` and its opening, which a proof of knowledge needs."""
         encoded = _message(self.key, message)
         exponent, randomiser = self._take()
-        value = (1 + encoded * self.key.n) * randomiser % self.key.n_squared
+        value = plaintext_factor(self.key, encoded) * randomiser % self.key.n_squared
         return FreshCiphertext(self.key, value), Opening(int(encoded), exponent)
 
     def rerandomise(self, ciphertext: Ciphertext) -> FreshCiphertext:
@@ -158,7 +158,8 @@ class FullRangeEncryptor:
 
     def encrypt(self, message: int) -> FreshCiphertext:
         """Return (1 + message n) r^n mod n^2. Raises UsageError unless |message| < n, or for a broken generator."""
-        value = (1 + _message(self.key, message) * self.key.n) * self._randomiser() % self.key.n_squared
+        factor = plaintext_factor(self.key, _message(self.key, message))
+        value = factor * self._randomiser() % self.key.n_squared
         return FreshCiphertext(self.key, value, full_range=True)
 
     def rerandomise(self, ciphertext: Ciphertext) -> FreshCiphertext:
@@ -169,6 +170,14 @@ class FullRangeEncryptor:
         root = unit(self._randomness, int(self.key.n))
         self._guard.check(root.to_bytes((self.key.bits + 7) // 8, "big"))
         return powmod_public(root, self.key.n, self.key.n_squared)
+
+
+def plaintext_factor(key: PublicKey, residue: mpz) -> mpz:
+    """Return 1 + m n + n^2, which is 1 + m n modulo n^2, but as long for m = 0 as for any other small m.
+
+    Multiplying by 1 + 0 n, that is by 1, takes a twentieth of the time and would show which plaintexts are 0.
+    """
+    return 1 + (residue + key.n) * key.n
 
 
 def _multiplied(key: PublicKey, ciphertext: Ciphertext, randomiser: mpz) -> FreshCiphertext:
