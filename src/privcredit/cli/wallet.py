@@ -158,11 +158,13 @@ def serve(
 ) -> None:
     """Answer requests of programs on this machine until Ctrl-C: each call of theirs is your consent."""
     from privcredit.http.loopback import is_loopback
+    from privcredit.http.observability import configure_logging
     from privcredit.http.server import Listener, run
     from privcredit.http.wallet_app import loopback_app
 
     if not is_loopback(host):
         raise UsageError(f"--host is {host!r}; a wallet listens on loopback only, for example 127.0.0.1.")
+    configure_logging("wallet")
     with _open(directory, passphrase_file) as opened:
         app = loopback_app(opened.wallet, _tell)
         run([Listener(app, host, port)], lambda ports: _announce(host, ports[0]))
