@@ -1,7 +1,8 @@
 """Modular powers, told apart by whether the exponent is secret.
 
-`powmod_secret` runs GMP's side-channel silent `mpz_powm_sec` (threats.md A9), `powmod_public` the faster sliding
-window. Both let other threads run meanwhile. The switch for that belongs to the thread's gmpy2 context and is set back
+`powmod_secret` takes a path whose time and memory access are silent about the exponent (threats.md A9): OpenSSL's
+`BN_mod_exp_mont_consttime` where it is at hand, else GMP's `mpz_powm_sec`. `powmod_public` is GMP's sliding window.
+All let other threads run meanwhile. GMP's switch for that belongs to the thread's gmpy2 context and is set back
 afterwards: left on, a multiplication of 6 us would hand the interpreter over too, and wait for its return.
 """
 
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 import gmpy2
 from gmpy2 import mpz
 
+from privcredit.crypto.openssl_powers import SMALLEST_BITS, openssl_power
 from privcredit.errors import UsageError
 
 
@@ -29,13 +31,16 @@ def powmod_public(base: int, exponent: int, modulus: int) -> mpz:
 def powmod_secret(base: int, exponent: int, modulus: int) -> mpz:
     """Return base^exponent mod modulus for a secret exponent >= 0 and an odd modulus.
 
-    Time and memory access depend only on the sizes of the arguments (GMP manual, `mpz_powm_sec`).
-    Raises UsageError for an even modulus or a negative exponent, which GMP cannot do silently.
+    Time and memory access depend only on the sizes of the arguments (`openssl_powers`; GMP manual, `mpz_powm_sec`).
+    Raises UsageError for an even modulus or a negative exponent, which cannot be done silently.
     """
     if exponent < 0 or not modulus & 1:
         raise UsageError("A secret power needs an odd modulus and an exponent of at least 0; invert the base instead.")
     if exponent == 0:  # mpz_powm_sec is defined for positive exponents only
         return mpz(1) % modulus
+    openssl = openssl_power()
+    if openssl is not None and modulus.bit_length() >= SMALLEST_BITS:
+        return openssl(base % modulus, exponent, modulus)
     with _released():
         return gmpy2.powmod_sec(base, exponent, modulus)
 
