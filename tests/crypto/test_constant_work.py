@@ -1,4 +1,4 @@
-"""A secret that is 0 costs the same work as any other (threats.md H4): no multiplication by a short 1, no skipped power.
+"""A secret that is 0 costs the same work as any other (threats.md H4): no multiplication by 1, no skipped power.
 
 Python's timing is too noisy for a quick test; what takes the time, the length of the factors, is exact.
 """
@@ -48,7 +48,7 @@ def test_h4_the_factor_of_a_plaintext_is_as_long_for_0_as_for_others(message: in
 
 
 @pytest.mark.parametrize("table", [True, False])
-def test_concealing_is_committing(table: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_concealing_is_committing(table: bool) -> None:
     commitments = sender(table=table).commitments
     for message, blinder in product((0, 1, 2, 77, (1 << WIDTH) - 1), (0, 1, 12345)):
         assert commitments.conceal(message, WIDTH, blinder) == commitments.commit(message, blinder)

@@ -2,7 +2,7 @@
 
 Brickell, Gordon, McCurley, Wilson 1992, with all digits of a window tabulated. The table is read at positions that are
 digits of the exponent: a stated exception to constant-time access, for exponents that are used once. The amount of work
-depends on nothing but the table: a digit 0 multiplies by 1 + modulus, which is as long as any other entry, and not by 1.
+is the same for every exponent: a digit 0 multiplies by 1 + modulus, as long as any other entry, and not by 1.
 """
 
 from gmpy2 import mpz

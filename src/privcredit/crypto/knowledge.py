@@ -98,7 +98,7 @@ def prove_knowledge(
     """Prove knowledge of the plaintext of `ciphertext` (spec.md 6.2); run by the holder that encrypted it.
 
     context: whatever the proof must not be moved out of (holder, query, policy ...), encoded injectively.
-    Costs a table power modulo n^2, three modulo n, and a secret power of `message_bits` bits; the same for every message.
+    Costs a table power modulo n^2, three modulo n, and a secret power of `message_bits` bits, whatever the message.
     Leaks nothing beyond `message_bits` (statistically).
     Raises UsageError for a message outside [0, 2^message_bits), or too wide for the key.
     """
