@@ -164,7 +164,10 @@ N, P, Q = int(PUBLIC.n), int(KEY._p), int(KEY._q)
 ORDER_U = int(gmpy2.powmod(PUBLIC.g, KEY._v_p * KEY._v_q, PUBLIC.n))
 ONE_AT_P = int(1 + P * (gmpy2.invert(P, Q) * (int(PUBLIC.h) - 1) % Q))
 BAD_KEYS = {
-    "too short": ({"n": 35}, "too short"),
+    "too short": ({"n": 35}, "between 95 and 8192"),
+    "too long": ({"n": (1 << 8193) + 1}, "has 8194 bits"),
+    "subgroups longer than the primes": ({"subgroup_bits": 49}, "do not fit the modulus"),
+    "exponents of a gigabit": ({"subgroup_bits": (1 << 32) - 1}, "do not fit the modulus"),
     "even": ({"n": 2 * N}, "two distinct odd primes"),
     "prime": ({"n": int(gmpy2.next_prime(N))}, "two distinct odd primes"),
     "a square": ({"n": P * P}, "two distinct odd primes"),
@@ -199,9 +202,9 @@ def test_w1_public_key_bytes_of_the_wrong_length(data: bytes) -> None:
 
 
 def test_production_refuses_toy_keys() -> None:
-    with pytest.raises(InvalidDgkKeyError, match="use at least 2048"):
+    with pytest.raises(InvalidDgkKeyError, match="between 2048 and 8192"):
         DgkPublicKey.from_bytes(PUBLIC.to_bytes())
-    with pytest.raises(InvalidDgkKeyError, match="use at least 2048"):
+    with pytest.raises(InvalidDgkKeyError, match="between 2048 and 8192"):
         DgkPrivateKey.generate(1024, 10, SeededRandomness("short"))
     with pytest.raises(InvalidDgkKeyError, match="too small; use 256"):
         DgkPrivateKey.generate(2048, 10, SeededRandomness("weak"), subgroup_bits=160)

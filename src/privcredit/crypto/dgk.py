@@ -22,6 +22,9 @@ from privcredit.errors import UsageError
 MINIMUM_BITS: Final = 2048
 """A DGK modulus is as large as the Paillier modulus beside it; below 2048 bits neither is accepted."""
 
+MAXIMUM_BITS: Final = 8192
+"""A larger modulus makes one exponentiation take seconds: a flood, not a key."""
+
 SUBGROUP_BITS: Final = 256
 """Size of v_p and v_q: the factors fall to about 2^(size/2) steps (Coron et al., CCS 2005), so 256 gives 128 bits."""
 
@@ -308,8 +311,12 @@ class DgkEncryptor:
 
 
 def _check_modulus(key: DgkPublicKey, minimum_bits: int) -> None:
-    if key.bits < minimum_bits:
-        raise InvalidDgkKeyError(f"A DGK modulus of {key.bits} bits is too short; use at least {minimum_bits}.")
+    if not minimum_bits <= key.bits <= MAXIMUM_BITS:
+        raise InvalidDgkKeyError(
+            f"A DGK modulus has {key.bits} bits; between {minimum_bits} and {MAXIMUM_BITS} are accepted."
+        )
+    if 2 * key.subgroup_bits > key.bits:  # a subgroup's order divides p - 1; exponents are as long as stated here
+        raise InvalidDgkKeyError(f"DGK subgroups of {key.subgroup_bits} bits do not fit the modulus; make a new key.")
     if key.n % 2 == 0 or gmpy2.is_prime(key.n) or gmpy2.is_power(key.n):
         raise InvalidDgkKeyError("A DGK modulus must be the product of two distinct odd primes; make a new key.")
     if minimum_bits >= MINIMUM_BITS and gmpy2.gcd(key.n, gmpy2.primorial(SMALL_FACTOR_BOUND)) != 1:
