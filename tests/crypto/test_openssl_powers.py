@@ -110,3 +110,20 @@ def test_library_that_computes_wrong_is_not_used(monkeypatch: pytest.MonkeyPatch
 def test_failure_inside_openssl_raises() -> None:
     with pytest.raises(UsageError, match="OpenSSL could not raise"):
         openssl_power()(3, 5, 1 << SMALLEST_BITS)  # even: OpenSSL refuses
+
+
+@needs_openssl
+def test_a9_secret_moduli_are_prepared_without_branches_on_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A DGK key's p is a secret modulus; OpenSSL inverts modulo it without branches only if it is flagged."""
+    library, seen = openssl_powers._library(), []
+    library.BN_get_flags.argtypes = (ctypes.c_void_p, ctypes.c_int)
+    original = library.BN_mod_exp_mont_consttime
+
+    def spy(result: int, base: int, exponent: int, modulus: int, *rest: int) -> int:
+        seen.extend(bool(library.BN_get_flags(number, openssl_powers.CONSTANT_TIME)) for number in (exponent, modulus))
+        return int(original(result, base, exponent, modulus, *rest))
+
+    monkeypatch.setattr(library, "BN_mod_exp_mont_consttime", spy)
+    modulus = odd(SMALLEST_BITS)
+    assert openssl_powers._Power(library)(3, 5, modulus) == 3**5
+    assert seen == [True, True]

@@ -25,6 +25,9 @@ LIBRARY: Final = "libcrypto.so.3"
 SMALLEST_BITS: Final = 512
 """Below, handing the numbers over costs more than the faster power saves; such moduli occur in tests only."""
 
+CONSTANT_TIME: Final = 0x04
+"""BN_FLG_CONSTTIME of OpenSSL's bn.h: without it on the modulus, OpenSSL prepares the modulus with branches on it."""
+
 Power = Callable[[int, int, int], mpz]
 
 _POINTER = ctypes.c_void_p
@@ -33,6 +36,7 @@ _SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "BN_CTX_new": (_POINTER, ()),
     "BN_bin2bn": (_POINTER, (ctypes.c_char_p, ctypes.c_int, _POINTER)),
     "BN_bn2binpad": (ctypes.c_int, (_POINTER, ctypes.c_char_p, ctypes.c_int)),
+    "BN_set_flags": (None, (_POINTER, ctypes.c_int)),
     "BN_mod_exp_mont_consttime": (ctypes.c_int, (_POINTER,) * 6),
     "BN_clear_free": (None, (_POINTER,)),
     "BN_CTX_free": (None, (_POINTER,)),
@@ -102,6 +106,7 @@ class _Power:
             for value in values:
                 data = mpz(value).to_bytes(_bytes(value), "big")
                 made.append(_made(self._library.BN_bin2bn(data, len(data), None)))
+                self._library.BN_set_flags(made[-1], CONSTANT_TIME)
             yield made
         finally:
             for number in made:
