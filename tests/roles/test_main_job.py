@@ -1,19 +1,9 @@
 """The main job with real roles in one process."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from privcredit.roles.verifier import verify_receipt
 from support.federation import PEOPLE, Town, plain_answer
-
-
-@pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
-    made = Town(tmp_path)
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize("person", PEOPLE)

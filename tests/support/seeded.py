@@ -1,6 +1,7 @@
 """Deterministic randomness and clocks for tests and vectors. Never for production."""
 
 import hashlib
+import threading
 
 
 class SeededRandomness:
@@ -9,12 +10,14 @@ class SeededRandomness:
     def __init__(self, seed: int | str) -> None:
         self._seed = str(seed).encode()
         self._counter = 0
+        self._lock = threading.Lock()
 
     def bytes(self, count: int) -> bytes:
         out = b""
-        while len(out) < count:
-            out += hashlib.sha256(self._seed + b"|" + str(self._counter).encode()).digest()
-            self._counter += 1
+        with self._lock:
+            while len(out) < count:
+                out += hashlib.sha256(self._seed + b"|" + str(self._counter).encode()).digest()
+                self._counter += 1
         return out[:count]
 
 

@@ -4,7 +4,6 @@ One writer at a time is what the roles' rules rest on: what a transaction reads 
 write lock gives it, on PostgreSQL an advisory lock. UNIQUE constraints back the rules that money or budgets hang on.
 """
 
-import hashlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,15 +37,20 @@ OURS = (IntegrityError, DataError, ProgrammingError, NotSupportedError)
 POSTGRESQL_OPTIONS = f"-c synchronous_commit=on -c lock_timeout={BUSY_TIMEOUT_MS}"
 """An acknowledged write survives a crash, also where the server's default says otherwise."""
 
+POSTGRESQL_LOCK = text(
+    "SELECT pg_advisory_xact_lock(hashtextextended('privcredit ' || :role || coalesce(current_schema(), ''), 0))"
+)
+"""One writer at a time for a role's tables, which lie in one schema; also across processes."""
+
 
 class Database:
     """A role's database. `transaction` commits durably (SQLite: WAL with synchronous=FULL) or not at all."""
 
     def __init__(self, url: str, role: str) -> None:
         self._engine = _engine(url)
-        self._lock_key = _lock_key(role)
+        self._role = role
         self._turn = threading.Lock()
-        self._migrate(role)
+        self._migrate()
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -82,13 +86,13 @@ class Database:
     def _lock(self, connection: Connection) -> None:
         """SQLite took its write lock when the transaction began."""
         if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": self._lock_key})
+            connection.execute(POSTGRESQL_LOCK, {"role": self._role})
 
-    def _migrate(self, role: str) -> None:
+    def _migrate(self) -> None:
         config = Config()
         here = files("privcredit.storage").joinpath("migrations")
         config.set_main_option("script_location", str(here))
-        config.set_main_option("version_locations", str(here.joinpath("versions", role)))
+        config.set_main_option("version_locations", str(here.joinpath("versions", self._role)))
         config.set_main_option("path_separator", "os")
         where = self._engine.url.render_as_string()
         try:
@@ -107,8 +111,7 @@ class Database:
 def _engine(url: str) -> Engine:
     try:
         parsed = _with_driver(make_url(url))
-        options = {"options": POSTGRESQL_OPTIONS} if parsed.get_backend_name() == "postgresql" else {}
-        engine = create_engine(parsed, hide_parameters=True, connect_args=options)
+        engine = create_engine(parsed, hide_parameters=True, connect_args=_connect_options(parsed))
     except (ArgumentError, ModuleNotFoundError) as error:
         raise UsageError(f"The database URL {_without_password(url)} cannot be used: {error}.") from error
     if engine.dialect.name == "sqlite":
@@ -121,6 +124,14 @@ def _engine(url: str) -> Engine:
 def _with_driver(url: URL) -> URL:
     """PostgreSQL is reached by psycopg, also when the URL does not say so."""
     return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
+
+
+def _connect_options(url: URL) -> dict[str, str]:
+    """Our settings after those of the URL (a search path, say), which they must not displace."""
+    if url.get_backend_name() != "postgresql":
+        return {}
+    given = url.query.get("options", "")
+    return {"options": f"{given if isinstance(given, str) else ' '.join(given)} {POSTGRESQL_OPTIONS}".strip()}
 
 
 def _make_parent(path: str | None) -> None:
@@ -144,10 +155,6 @@ def _durable_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 -
 
 def _begin_immediate(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _lock_key(role: str) -> int:
-    return int.from_bytes(hashlib.sha256(b"privcredit " + role.encode()).digest()[:8], "big", signed=True)
 
 
 def _reason(error: Exception) -> str:
