@@ -23,12 +23,16 @@ from privcredit.protocols.eligibility.messages import (
     Contribution,
     ContributionRequest,
     EvaluationOrder,
+    EvaluationResult,
+    OutputShare,
     Request,
 )
-from privcredit.protocols.eligibility.steps import sign_contribution, terms_of
+from privcredit.protocols.eligibility.steps import open_output_share, sign_contribution, sign_request, terms_of
+from privcredit.roles.authority import Authority
 from privcredit.roles.verifier import SignedRequest
 from privcredit.storage import tables
-from support.federation import HOLDERS, Town, party_keys
+from privcredit.storage.authority import Pin
+from support.federation import AUTHORITIES, HOLDERS, Town, party_keys
 from support.seeded import SeededRandomness
 
 Rows = dict[str, int]
@@ -116,8 +120,6 @@ def with_contribution(order: EvaluationOrder, holder: str, contribution: str) ->
 
 def signed_request(town: Town, verifier: str = "shop", **changes: object) -> tuple[Request, str]:
     """A request that this verifier signs, with whatever terms it likes."""
-    from privcredit.protocols.eligibility.steps import sign_request
-
     request = replace(town.verifiers[verifier].request("deposit-free").request, **changes)
     return request, sign_request(request, party_keys(request.verifier).signing)
 
@@ -144,6 +146,46 @@ def secret_of(town: Town, person: str) -> WalletSecret:
 
 def consent_bytes(town: Town, person: str, header: QueryHeader, holder: str) -> Any:
     return make_consent(secret_of(town, person), header, "town", holder, SeededRandomness("consent"))
+
+
+# --- authorities -----------------------------------------------------------------------------------------------------
+
+ONE, TWO, THREE = AUTHORITIES
+
+
+def evaluator(town: Town, name: str = ONE) -> Authority:
+    return town.authorities[name]
+
+
+@contextmanager
+def zero_shares(town: Town) -> Iterator[None]:
+    """The attack ends in a refusal at evaluator 1, of which nothing is left but the audit entry."""
+    with stores_only_the_refusal(town.authority_stores[ONE], "authority"):
+        yield
+
+
+def read_share(result: EvaluationResult, name: str) -> OutputShare:
+    """What the verifier finds in this authority's box."""
+    jws = party_keys("shop").sealing.open(dict(result.shares)[name], name).decode()
+    return open_output_share(jws, name, party_keys(name).signing.public_bytes)
+
+
+def answer_of(result: EvaluationResult) -> int:
+    """What the verifier would read: the XOR of both opened shares."""
+    first, second = (read_share(result, name) for name, _ in result.shares)
+    return first.bits[0] ^ second.bits[0]
+
+
+def pin_at(town: Town, name: str, order: EvaluationOrder) -> Pin | None:
+    with town.authority_stores[name].transaction() as records:
+        return records.pin(order.header.nullifier)
+
+
+def restart(town: Town, name: str) -> Authority:
+    """The authority dies and comes back over the same database."""
+    town.authorities[name] = back = town.start_authority(name)
+    back.keep_up()
+    return back
 
 
 # --- what a secret looks like ----------------------------------------------------------------------------------------

@@ -144,7 +144,10 @@ class SessionChannel:
         box = sign_then_seal(
             encode(message), self._keys.signing, self._keys.name, self._peer.name, self._peer.sealing_key, context
         )
-        self._post(self._peer.name, self._session, SessionMessage(sequence=self._sent, box=box))
+        try:
+            self._post(self._peer.name, self._session, SessionMessage(sequence=self._sent, box=box))
+        except RefusedError as error:  # it has ended this run: no rule says no to the question itself
+            raise UnavailableError(f"{self._peer.name} takes no message of this run any more.") from error
         self._sent += 1
 
     async def receive(self, sender: str, kind: type[W]) -> W:
