@@ -86,7 +86,7 @@ def _serve(running: "Demonstration", stack: ExitStack) -> dict[str, str]:
     """Start one applicant's wallet on loopback, so that the whole API can be tried with curl."""
     from privcredit.http.server import Listener, background
     from privcredit.http.wallet_app import loopback_app
-    from privcredit.research.demo.setting import POLICY, VERIFIER
+    from privcredit.research.demo.setting import POLICY, VERIFIER, wallet_directory
 
     person = running.people[-1]
     ports = stack.enter_context(background([Listener(loopback_app(person.wallet), "127.0.0.1", 0)]))
@@ -97,6 +97,8 @@ def _serve(running: "Demonstration", stack: ExitStack) -> dict[str, str]:
         "ca": str(running.federation.ca_file),
         "policy": POLICY,
         "wallet_of": person.identity,
+        "wallet_directory": str(wallet_directory(running.federation, person.identity)),
+        "name": VERIFIER,
     }
 
 
@@ -113,7 +115,11 @@ def _wait(served: dict[str, str]) -> None:
 
 
 CURL = """
-The nodes stay up until Ctrl-C. Ask with curl (the wallet is that of {wallet_of}):
+The nodes stay up until Ctrl-C. Ask about {wallet_of}, whose wallet listens here, with one command:
+
+  privcredit query {policy} --verifier {verifier} --name {name} --ca {ca} --wallet {wallet_directory}
+
+or with curl:
 
   curl -s --cacert {ca} {verifier}/v1/requests --json '{{"policy": "{policy}"}}' -o request.json
   curl -s {wallet}/v1/presentations --json "{{\\"request\\": $(cat request.json)}}" -o presentation.json

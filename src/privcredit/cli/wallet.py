@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT: Final = 7410
 
+ORDER_SECONDS: Final = 1.1
+"""Orders are dated in whole seconds; after this the next one is later than any before."""
+
 wallet_app = typer.Typer(help="A data subject's wallet: enrol, consent, opt out.", no_args_is_help=True)
 
 WalletDirectory = Annotated[Path, typer.Argument(metavar="DIR", help="The wallet's directory.")]
@@ -140,11 +143,22 @@ def opt_out(directory: WalletDirectory, holder: HolderName, passphrase_file: Pas
 @wallet_app.command("return")
 def return_to(directory: WalletDirectory, holder: HolderName, passphrase_file: PassphraseFile = None) -> None:
     """Undo an opt-out."""
+    with _open(directory, passphrase_file) as opened:
+        _return(opened, holder)
+    typer.echo(f"returned to {holder}")
+
+
+def _return(opened: "OpenWallet", holder: str) -> None:
+    """Of two orders within one second the opt-out counts, so a return that came too soon is given once more."""
     from privcredit.roles.holder import RETURN
 
-    with _open(directory, passphrase_file) as opened:
+    try:
         opened.client.order(holder, RETURN)
-    typer.echo(f"returned to {holder}")
+    except RefusedError as error:
+        if error.reason != "order-superseded":
+            raise
+        time.sleep(ORDER_SECONDS)
+        opened.client.order(holder, RETURN)
 
 
 @wallet_app.command("serve")

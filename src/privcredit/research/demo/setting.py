@@ -9,6 +9,7 @@ from privcredit.federation.config import load_registry
 from privcredit.federation.local import LocalFederation, LocalPlan
 from privcredit.federation.node import clock
 from privcredit.federation.publish import PolicySource
+from privcredit.federation.wallet_directory import Pins, database_url, save_wallet
 from privcredit.http.tls import ClientTls
 from privcredit.http.wallet_client import WalletClient
 from privcredit.protocols.consent.steps import WalletSecret
@@ -67,6 +68,11 @@ class Person:
     wallet: Wallet
 
 
+def wallet_directory(federation: LocalFederation, identity: str) -> Path:
+    """Return the directory of a person's wallet, which `privcredit wallet` and `query` take."""
+    return federation.directory / "wallets" / identity
+
+
 class Town:
     """The running federation seen by its people: enrols them with one-time codes, as counters would hand out."""
 
@@ -75,6 +81,7 @@ class Town:
     ) -> None:
         self.federation = federation
         self.registry: TrustedRegistry = load_registry(federation.directory)
+        self._pins = Pins.read(federation.registry_file, federation.registry_key_file, federation.ca_file)
         self._keys = keys
         self._randomness = randomness
         holders = federation.with_role("holder")
@@ -103,10 +110,11 @@ class Town:
         return Person(identity, applicant, wallet)
 
     def _wallet(self, identity: str) -> Wallet:
-        directory = self.federation.directory / "wallets" / identity
-        directory.mkdir(parents=True, exist_ok=True)
-        store = WalletStore(f"sqlite:///{directory / 'wallet.db'}")
-        return Wallet(WalletSecret.generate(self._randomness), self.registry, store, self._randomness, clock)
+        directory = wallet_directory(self.federation, identity)
+        secret = WalletSecret.generate(self._randomness)
+        save_wallet(directory, self._pins, secret, self._randomness)
+        store = WalletStore(database_url(directory))
+        return Wallet(secret, self.registry, store, self._randomness, clock)
 
     def _code(self, holder: str, identity: str, purpose: str) -> str:
         with self._stores[holder].transaction() as records:
