@@ -23,6 +23,9 @@ from privcredit.crypto.randomness import Randomness
 PRIME_ROUNDS: Final = 40
 """GMP's test is Baillie-PSW plus Miller-Rabin rounds above 24; no composite is known to pass the first part alone."""
 
+OWNER_SPAN: Final = 4
+"""Span of the owner's tables modulo each prime: 7 tables of 1.7 MB in all at 1536 bits."""
+
 MAX_CANDIDATES: Final = 1 << 20
 """A prime of 1536 bits turns up about every 530 candidates; a million failures mean a broken generator."""
 
@@ -108,7 +111,8 @@ class OwnerNoise:
         self._randomness = randomness
         self._guard = ExponentGuard(orders[0].bit_length())
         self._tables = [
-            FixedBase(h % prime, prime, order.bit_length()) for prime, order in zip(factors, orders, strict=True)
+            FixedBase(h % prime, prime, order.bit_length(), span=OWNER_SPAN)
+            for prime, order in zip(factors, orders, strict=True)
         ]
 
     def draw(self) -> mpz:

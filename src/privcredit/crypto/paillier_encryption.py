@@ -11,7 +11,7 @@ from functools import cached_property
 
 from gmpy2 import mpz
 
-from privcredit.crypto.fixed_base import FixedBase
+from privcredit.crypto.fixed_base import DEFAULT_WINDOW, FixedBase
 from privcredit.crypto.integer_commitment import CommitmentKey
 from privcredit.crypto.integers import powmod_public, powmod_secret
 from privcredit.crypto.paillier_public import Ciphertext, FreshCiphertext, PublicKey, _integer
@@ -23,9 +23,6 @@ MINIMUM_RANDOMISER_BITS = 128
 
 PROOF_MASK_BITS = 128 + 64 + 1
 """A proof of knowledge answers with exponents this much longer than r: challenge, statistical slack, one carry."""
-
-DEFAULT_WINDOW = 8
-"""Measured: 9 is a tenth faster for twice the memory, 6 a quarter slower for a third (benchmarks/test_paillier.py)."""
 
 SMALLEST_RANDOMISER = 2
 """hs^0 hides nothing and hs^1 is public; both mean a broken generator."""
@@ -53,7 +50,7 @@ class Encryptor:
     def __init__(
         self, key: PublicKey, randomness: Randomness, *, window: int = DEFAULT_WINDOW, table: bool = True
     ) -> None:
-        """Prepare for `key`; building the table takes about (0.75 |n| + 193) / window 2^window multiplications.
+        """Prepare for `key`; building the table takes about (0.75 |n| + 193) / (16 window) 2^window multiplications.
 
         table: False for a party that encrypts a few times only; then each encryption is a full exponentiation.
         """
@@ -103,14 +100,14 @@ class Encryptor:
 
     @property
     def table_bytes(self) -> int:
-        """What the power table takes in memory: 21 MB at 2048 bits, 45 MB at 3072 with the default window."""
+        """What the power table takes in memory: 4 MB at 2048 bits, 9 MB at 3072 with the default window."""
         return self._table.memory_bytes if self._table is not None else 0
 
     @cached_property
     def commitments(self) -> CommitmentKey:
         """The key of integer commitments for proofs of knowledge, with tables like the encryptor's own.
 
-        Made at first use, which takes a third of a second at 3072 bits; touch it when a node starts.
+        Made at first use, which takes a tenth of a second at 3072 bits; touch it when a node starts.
         """
         return CommitmentKey(self.key, self.exponent_bits, window=self._window, table=self._table is not None)
 
