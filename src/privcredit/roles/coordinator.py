@@ -98,15 +98,14 @@ class Coordinator:
     def resume(self) -> None:
         """Carry on with the queries that a crash interrupted. Who runs it: the node, once, at its start.
 
-        One after the other in one thread of the pool: each needs other threads of the same pool for its calls.
+        One after the other, in a thread of its own: in the pool they could all wait for threads to make their calls.
         """
         with self._store.transaction() as records:
             unfinished = records.unfinished()
-        self._pool.submit(self._carry_all, unfinished)
-
-    def _carry_all(self, queries: Sequence[StoredQuery]) -> None:
-        for query in queries:
-            self._carry(query.query_id, decode(query.submission, QuerySubmission))
+        with_patience = ThreadPoolExecutor(1, thread_name_prefix="resume")
+        for query in unfinished:
+            with_patience.submit(self._carry, query.query_id, decode(query.submission, QuerySubmission))
+        with_patience.shutdown(wait=False)
 
     def _check(self, query_id: bytes, submission: QuerySubmission) -> None:
         header = submission.presentation.header

@@ -9,6 +9,7 @@ from privcredit.protocols.eligibility.messages import LAST_ATTEMPT
 
 ATTEMPT_USED = "attempt-used"
 NOT_READY = "not-ready"
+OTHER_NEEDED = "other-evaluator-needed"
 TOO_FEW = "Fewer than two authorities answer, so nothing can be opened; ask again later."
 
 
@@ -69,7 +70,7 @@ class Panel:
         first, second, reserve = (
             name != blamed and is_up(name) for name in (self.evaluator_1, self.evaluator_2, self.reserve)
         )
-        if first and second:
+        if first and second and not reserve:
             return self._again(self.evaluator_1, self.evaluator_2, self.reserve)
         if not reserve or not (first or second):
             raise _outward(error)
@@ -103,6 +104,6 @@ class Panel:
 
 def _outward(error: PrivcreditError) -> PrivcreditError:
     """Only a real refusal is final for the asker."""
-    if isinstance(error, RefusedError) and error.reason in {ATTEMPT_USED, NOT_READY}:
+    if isinstance(error, RefusedError) and error.reason in {ATTEMPT_USED, NOT_READY, OTHER_NEEDED}:
         return UnavailableError(TOO_FEW)
     return error

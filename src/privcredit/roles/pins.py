@@ -12,7 +12,7 @@ from privcredit.crypto.randomness import Randomness, bits
 from privcredit.errors import PeerError, PrivcreditError, RefusedError, UnavailableError
 from privcredit.messages.codec import decode, encode
 from privcredit.protocols.eligibility.messages import LAST_ATTEMPT, PinNotice, PinPage
-from privcredit.roles.evaluation import ATTEMPT_USED
+from privcredit.roles.evaluation import ATTEMPT_USED, OTHER_NEEDED
 from privcredit.roles.identity import Clock
 from privcredit.roles.links import AuthorityLinks
 from privcredit.storage.authority import AuthorityRecords, AuthorityStore, Pin
@@ -129,6 +129,8 @@ class PinBook:
             raise RefusedError(ATTEMPT_USED, f"Run {pin.attempt} of this question ended early; order a rerun.")
         if pin.share_bits is not None and notice.evaluator_1 != self._name:
             raise RefusedError("wrong-evaluators", "Evaluator 1 of the first run must be evaluator 1 of the rerun.")
+        if pin.run is not None and notice.evaluator_2 == pin.run_evaluator_2:  # paillier-dgk/spec.md, 2.8
+            raise RefusedError(OTHER_NEEDED, "Evaluator 2 has answered the first run; order another for the rerun.")
         claim.fresh()
         records.start_attempt(pin.nullifier, notice.attempt, notice.evaluator_1, notice.evaluator_2)
         if pin.share_bits is None and (share := self._first_share(claim, randomness)) is not None:
