@@ -155,7 +155,7 @@ def test_show_before_anything(fresh: Path) -> None:
 
 
 def test_the_subject_reads_who_asks_what_for_and_with_which_consequence(place: Place, tmp_path: Path) -> None:
-    wallet = place.wallet("ben", ("bank", "charity"))
+    wallet = place.wallet("ben#2", ("bank", "charity"))
     shown = run("wallet", "present", wallet, request_file(place, tmp_path), typed="n\n").err
     for part in (
         "shop asks about you: Eligible for a deposit-free rental?",

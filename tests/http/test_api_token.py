@@ -18,6 +18,7 @@ from privcredit.http import api_token
 from privcredit.http.api_token import ApiToken, require_token
 from privcredit.http.application import make_app
 from privcredit.http.problems import error_of
+from support.cli import done, run
 from support.seeded import SeededRandomness
 from support.small_federation import config
 
@@ -120,6 +121,13 @@ def test_n2_a_verifier_that_others_reach_gets_a_token(tmp_path: Path, host: str)
     assert 'api_token_file = "keys/api.token"' in (tmp_path / "node.toml").read_text()
 
 
+def test_node_init_tells_where_the_token_is(tmp_path: Path) -> None:
+    options = ("--name", "shop", "--role", "verifier", "--scheme", "town", "--listen", "127.0.0.1:7001")
+    made = done("node", "init", tmp_path / "a", *options, "--public", "192.0.2.7:7101")
+    assert f"callers must show the token in {tmp_path / 'a' / 'keys' / 'api.token'}" in made.err
+    assert "token" not in done("node", "init", tmp_path / "b", *options, "--public", "127.0.0.1:7101").err
+
+
 def test_n2_removing_the_token_from_the_settings_is_refused(tmp_path: Path) -> None:
     init_node(shop(tmp_path, "0.0.0.0"), SeededRandomness(1))  # noqa: S104 - what must be guarded
     path = tmp_path / "node.toml"
@@ -144,8 +152,6 @@ def test_only_verifiers_have_a_token(tmp_path: Path) -> None:
 
 
 def test_doctor_finds_a_token_that_others_can_read(tmp_path: Path) -> None:
-    from support.cli import run
-
     init_node(shop(tmp_path, "192.0.2.7"), SeededRandomness(1))
     (tmp_path / "keys" / "api.token").chmod(0o644)
     findings = {line["check"]: line for line in json.loads(run("doctor", tmp_path, "--json").out)}

@@ -98,7 +98,7 @@ def _serve(running: "Demonstration", stack: ExitStack) -> dict[str, str]:
         "policy": POLICY,
         "wallet_of": person.identity,
         "wallet_directory": str(wallet_directory(running.federation, person.identity)),
-        "name": VERIFIER,
+        "verifier_name": VERIFIER,
     }
 
 
@@ -117,7 +117,7 @@ def _wait(served: dict[str, str]) -> None:
 CURL = """
 The nodes stay up until Ctrl-C. Ask about {wallet_of}, whose wallet listens here, with one command:
 
-  privcredit query {policy} --verifier {verifier} --name {name} --ca {ca} --wallet {wallet_directory}
+  privcredit query {policy} --verifier {verifier} --name {verifier_name} --ca {ca} --wallet {wallet_directory}
 
 or with curl:
 

@@ -60,7 +60,7 @@ def init(
 ) -> None:
     """Make a node's keys and settings, and join.json for the federation's operator."""
     from privcredit.crypto.randomness import SystemRandomness
-    from privcredit.federation.config import NodeConfig, check_role, default_database
+    from privcredit.federation.config import NodeConfig, check_role, default_database, load_node
     from privcredit.federation.documents import key_fingerprint
     from privcredit.federation.node_setup import Reach, init_node
 
@@ -80,6 +80,9 @@ def init(
     join = init_node(config, SystemRandomness(), passphrase(passphrase_file), Reach(reach, reach_public))
     typer.echo(f"signing key: {key_fingerprint(join.party.signing_key)}")
     note(f"Hand {directory / 'join.json'} to the federation's operator, and tell the fingerprint by telephone.")
+    token = load_node(directory).api_token_file
+    if token is not None:
+        note(f"Others can reach --public, so callers must show the token in {token}: privcredit query --token-file.")
 
 
 @node_app.command("accept")
