@@ -199,10 +199,19 @@ def replace_before_the_share_is_stored(
 
 
 def test_a12_a_run_that_a_rerun_replaced_releases_nothing(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    order = town.order("anna")
-    first, second = replace_before_the_share_is_stored(town, monkeypatch, order)
+    """Neither does the rerun: evaluator 1 has answered this evaluator 2 already, and refuses to do so again."""
+    monkeypatch.setattr(session_channel, "RECEIVE_SECONDS", 2.0)
+    first, second = replace_before_the_share_is_stored(town, monkeypatch, town.order("anna"))
     assert isinstance(first, UnavailableError)
-    assert answer_of(second) == 1
+    assert isinstance(second, UnavailableError)
+
+
+def test_a12_once_the_differences_are_sent_a_rerun_has_another_evaluator_2(town: Town) -> None:
+    """The same one, dishonest, would learn more than its share of the answer (paillier-dgk/spec.md, 2.8)."""
+    order = town.order("anna")
+    town.evaluate(order)
+    with zero_shares(town):
+        refused("other-evaluator-needed", lambda: evaluator(town, ONE).evaluate(replace(order, attempt=1)))
 
 
 def test_a12_without_that_rule_two_runs_of_one_nullifier_are_released(

@@ -13,7 +13,6 @@ from privcredit.errors import InvalidProofError, PeerError, RefusedError, Unavai
 from privcredit.http import session_channel
 from privcredit.messages.codec import decode, encode
 from privcredit.protocols.eligibility.messages import EvaluationOrder, EvaluationResult, QueryStatus, QuerySubmission
-from privcredit.protocols.eligibility.steps import open_output_share
 from privcredit.protocols.paillier_dgk import programs
 from privcredit.roles.coordinator import Coordinator
 from privcredit.roles.evaluation import Failure, Panel
@@ -21,7 +20,7 @@ from privcredit.roles.verifier import Answer
 from privcredit.storage.coordinator import CoordinatorStore, StoredQuery
 from privcredit.storage.tables import queries
 from support.federation import AUTHORITIES, HOLDERS, LocalAuthorityLinks, LocalCoordinatorLinks, Town, party_keys
-from support.inspection import ONE, THREE, TWO, audit_log, pin_at, raises, refused, rows
+from support.inspection import ONE, THREE, TWO, audit_log, opened_shares, pin_at, raises, refused, rows
 
 SUBSETS = [set(missing) for count in range(1, 4) for missing in combinations(HOLDERS, count)]
 
@@ -153,10 +152,7 @@ def test_s7_another_coordinator_gets_the_same_answer(town: Town) -> None:
 
 
 def runs_of(answer: Answer) -> set[bytes]:
-    return {
-        open_output_share(one.share, one.authority, party_keys(one.authority).signing.public_bytes).run
-        for one in answer.receipt.shares
-    }
+    return {share.run for share in opened_shares(answer.receipt)}
 
 
 @pytest.mark.parametrize("away", AUTHORITIES)
@@ -382,7 +378,8 @@ def test_panels_rotate_with_the_nullifier() -> None:
         (UnavailableError("x"), ONE, set(), (ONE, THREE)),
         (UnavailableError("x"), TWO, set(), (THREE, TWO)),
         (UnavailableError("x"), ONE, {THREE}, (ONE, TWO)),
-        (RefusedError("attempt-used", "x"), ONE, set(), (ONE, TWO)),
+        (RefusedError("attempt-used", "x"), ONE, set(), (ONE, THREE)),
+        (RefusedError("attempt-used", "x"), ONE, {THREE}, (ONE, TWO)),
         (RefusedError("not-ready", "x"), TWO, set(), (ONE, THREE)),
         (PeerError(TWO, "x", "x"), ONE, set(), (ONE, THREE)),
         (PeerError(ONE, "x", "x"), TWO, set(), (THREE, TWO)),

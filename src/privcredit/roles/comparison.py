@@ -118,6 +118,7 @@ class Comparer:
             self._verifier,
             self._keys.dgk,
             self._own,
+            encryptor=self.encryptor,
             executor=self._executor,
         )
 
@@ -126,7 +127,7 @@ class Comparer:
             stock = self._masks.setdefault(layout, deque())
             if stock:
                 return stock.popleft()
-        return prepare_mask(self.encryptor, layout, self._randomness)
+        return prepare_mask(self.encryptor, layout, self._keys.name, self._randomness)
 
     def stock(self) -> dict[str, int]:
         """Return how many pieces of each kind of material are ready."""
@@ -145,7 +146,7 @@ class Comparer:
         for layout in {layout_of(policy, self.encryptor.key) for policy in policies}:
             stock = self._masks.setdefault(layout, deque())
             if len(stock) < READY_RUNS:
-                mask = prepare_mask(self.encryptor, layout, self._randomness)
+                mask = prepare_mask(self.encryptor, layout, self._keys.name, self._randomness)
                 with self._lock:
                     stock.append(mask)
                 return True

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import msgspec
 
 from privcredit.crypto.dgk import DgkPublicKey
-from privcredit.crypto.knowledge import maximum_message_bits
 from privcredit.crypto.sealed import check_sealing_key
 from privcredit.crypto.signing import SigningKey, check_public_key, sign_jws, verify_jws
 from privcredit.crypto.threshold import ThresholdKey
@@ -274,12 +273,6 @@ def _check_sizes(registry: TrustedRegistry, policy: Policy) -> None:
                 f"Policy {policy.id} compares {layout.compare_bits} bits and the DGK key of {name} only "
                 f"{key.comparison_bits}; make a wider key."
             )
-    limit = maximum_message_bits(registry.threshold_key.key)
-    if layout.plaintext_bits > limit:
-        raise UsageError(
-            f"Policy {policy.id} packs {layout.plaintext_bits} bits, and a proof under this key takes {limit}; "
-            "use fewer tiers."
-        )
 
 
 def _check_groups(policies: Iterable[Policy]) -> None:
