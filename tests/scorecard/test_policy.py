@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from privcredit.crypto.knowledge import provable_bits
+from privcredit.crypto.packing import Layout
 from privcredit.errors import PeerError, UsageError
 from privcredit.messages.codec import decode, encode
 from privcredit.scorecard.fields import Field
@@ -250,13 +252,22 @@ def test_c6_unsound_policies_are_refused(changes: Any, sentence: str) -> None:
         check_policy(msgspec.structs.replace(SOUND, **changes))
 
 
+@pytest.mark.parametrize("score_bits", [1, 9, 48])
+@pytest.mark.parametrize("key_bits", [2048, 3072])
+def test_a1_the_most_slots_of_a_policy_are_those_whose_mask_can_be_proved(key_bits: int, score_bits: int) -> None:
+    """Evaluator 2 refuses a mask without a proof, so a policy with more would fail at every question."""
+    slots = slot_capacity(key_bits, score_bits, 64)
+    assert Layout(key_bits, score_bits, slots).mask_bits <= provable_bits(key_bits)
+    assert Layout(key_bits, score_bits, slots + 1).mask_bits > provable_bits(key_bits)
+
+
 def test_more_tiers_than_slots_are_refused() -> None:
     points = {"bank": tuple(range(200))}
     capacity = slot_capacity(2048, 9, 64)
-    assert capacity == (2048 - 2 - 64) // 10
+    assert capacity == (2048 - 203 - 64) // 10
     fits = policy_of(points, *range(capacity), score_bits=8)
     assert comparison_bits(fits) == 9
-    with pytest.raises(UsageError, match=f"room for {capacity}"):
+    with pytest.raises(UsageError, match=f"a mask can be proved for {capacity}; use fewer"):
         policy_of(points, *range(capacity + 1), score_bits=8)
 
 

@@ -24,6 +24,7 @@ from privcredit.protocols.paillier_dgk import (
     compare_as_evaluator_2,
     prepare_mask,
 )
+from privcredit.protocols.paillier_dgk.masks import prove_mask
 from support.keys import dealing_2048, dealing_3072, toy_dealing
 from support.seeded import SeededRandomness
 
@@ -84,8 +85,8 @@ class Bench:
 
     def mask(self, layout: Layout, value: int | None = None) -> Mask:
         if value is None:
-            return prepare_mask(self.encryptor, layout, self.randomness)
-        return Mask(value, self.encryptor.encrypt(value), layout)
+            return prepare_mask(self.encryptor, layout, "authority-1", self.randomness)
+        return prove_mask(self.encryptor, layout, "authority-1", value, self.randomness)
 
     def settle(
         self,
@@ -126,6 +127,7 @@ class Bench:
                     self.verifier,
                     self.dgk,
                     self.own_dgk,
+                    encryptor=self.encryptor,
                     executor=executor,
                 ),
             }

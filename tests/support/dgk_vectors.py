@@ -14,7 +14,7 @@ from privcredit.channels.interface import Address
 from privcredit.crypto.dgk import DgkPublicKey
 from privcredit.crypto.dgk_keys import DgkPrivateKey
 from privcredit.crypto.packing import Layout
-from privcredit.crypto.paillier import Ciphertext, FreshCiphertext
+from privcredit.crypto.paillier import Ciphertext, Encryptor, FreshCiphertext
 from privcredit.crypto.share_proof import ShareProver, ShareVerifier
 from privcredit.crypto.threshold import KeyShare, ThresholdKey
 from privcredit.errors import UnavailableError
@@ -27,6 +27,7 @@ from privcredit.protocols.paillier_dgk import (
     compare_as_evaluator_1,
     compare_as_evaluator_2,
 )
+from privcredit.protocols.paillier_dgk.masks import mask_context
 from support.seeded import SeededRandomness
 
 NAMES = ("authority-1", "authority-2")
@@ -66,7 +67,12 @@ def read_parts(vector: dict[str, Any]) -> Parts:
     return Parts(
         session,
         key.ciphertext(bytes.fromhex(vector["product"])),
-        Mask(number(vector["mask"]), FreshCiphertext(key, mpz(number(vector["mask_ciphertext"]))), layout),
+        Mask(
+            number(vector["mask"]),
+            FreshCiphertext(key, mpz(number(vector["mask_ciphertext"]))),
+            bytes.fromhex(vector["mask_proof"]),
+            mask_context(key, layout, NAMES[0]),
+        ),
         [KeyShare(index, key.fingerprint, number(keys["shares"][index - 1])) for index in given["indices"]],
         read_dgk(keys["dgk"], vector["toy_bits"]),
         given["fixed_bits"],
@@ -128,5 +134,6 @@ def replay(parts: Parts, evaluator: int, channel: ScriptedChannel) -> Comparison
             ShareVerifier(parts.session.threshold_key),
             parts.dgk,
             parts.dgk.encryptor(randomness),
+            encryptor=Encryptor(parts.session.threshold_key.key, randomness, table=False),
         )
     return run_to_completion(program)

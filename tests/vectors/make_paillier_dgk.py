@@ -86,6 +86,7 @@ def accepted(
         "product": bench.encrypt(shape, scores).to_bytes().hex(),
         "mask": hexadecimal(drawn.consume()),
         "mask_ciphertext": drawn.ciphertext.to_bytes().hex(),
+        "mask_proof": drawn.proof.hex(),
         "sealed_share": b"sealed to the verifier".hex(),
     }
     return vector | exchange(vector)
@@ -145,7 +146,7 @@ def transcript_of(base: dict[str, Any], messages: list[Any]) -> bytes:
     value = b""
     for message in messages:
         if isinstance(message, MaskAnnouncement):
-            value = transcript.extend("mask announcement", message.ciphertext)
+            value = transcript.extend("mask announcement", message.ciphertext, message.proof)
         elif isinstance(message, OpeningShare):
             value = transcript.extend("opening share", message.partial, message.proof)
         elif isinstance(message, EncryptedBits):

@@ -82,9 +82,14 @@ def proof_bytes(key: PublicKey, message_bits: int) -> int:
     return WIDTH_BYTES + sum(_lengths(key, message_bits))
 
 
+def provable_bits(key_bits: int) -> int:
+    """Return how wide a message under a modulus of `key_bits` bits may be: 256 proven plaintexts do not wrap."""
+    return key_bits - 2 - PROOF_MASK_BITS - HOLDERS_BITS
+
+
 def maximum_message_bits(key: PublicKey) -> int:
     """Return how wide a message may be so that 256 proven plaintexts cannot wrap modulo n in their sum."""
-    return key.bits - 2 - PROOF_MASK_BITS - HOLDERS_BITS
+    return provable_bits(key.bits)
 
 
 def prove_knowledge(
@@ -103,7 +108,7 @@ def prove_knowledge(
     Raises UsageError for a message outside [0, 2^message_bits), or too wide for the key.
     """
     key = encryptor.key
-    _check_width(key, message_bits)
+    check_width(key, message_bits)
     if ciphertext.key != key or not 0 <= opening.message < 1 << message_bits:
         raise UsageError(f"A proof of knowledge needs a message of 0 to {message_bits} bits under the encryptor's key.")
     blinder = bits(randomness, encryptor.randomiser_bits)
@@ -130,7 +135,7 @@ def verify_knowledge(
     UsageError if `message_bits` is too wide for the key.
     """
     key = encryptor.key
-    _check_width(key, message_bits)
+    check_width(key, message_bits)
     if key != ciphertext.key or key != proof.key or proof.message_bits != message_bits:
         raise InvalidProofError(culprit, STEP, "a proof of knowledge is for another key or message width")
     _check_bounds(proof, culprit)
@@ -192,8 +197,11 @@ def _check_bounds(proof: KnowledgeProof, culprit: str) -> None:
         raise InvalidProofError(culprit, STEP, "a commitment in a proof of knowledge is not a unit modulo n")
 
 
-def _check_width(key: PublicKey, message_bits: int) -> None:
-    """Toy keys are too small to exclude wrapping; with production keys it must be excluded."""
+def check_width(key: PublicKey, message_bits: int) -> None:
+    """Raise UsageError unless a message of `message_bits` bits can be proved under `key`.
+
+    Toy keys are too small to exclude wrapping; with production keys it must be excluded.
+    """
     limit = maximum_message_bits(key) if key.bits >= MINIMUM_BITS else key.bits - 1
     if not 1 <= message_bits <= limit:
         raise UsageError(

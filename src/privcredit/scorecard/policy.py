@@ -9,6 +9,7 @@ subject and the points reach T: with one of them missing the sum is below `D + (
 from collections.abc import Sequence
 from itertools import pairwise
 
+from privcredit.crypto.knowledge import provable_bits
 from privcredit.crypto.transcript import digest
 from privcredit.errors import PeerError, UsageError
 from privcredit.messages.codec import Message
@@ -274,8 +275,11 @@ def check_own_scorecard(policy: Policy, card: HolderScorecard) -> None:
 
 
 def slot_capacity(key_bits: int, comparison_width: int, sigma: int) -> int:
-    """Return how many slots of `comparison_width + 1` bits a ciphertext holds: floor((|n| - 2 - sigma) / w)."""
-    return (key_bits - 2 - sigma) // (comparison_width + 1)
+    """Return how many slots of `comparison_width + 1` bits fit under a mask that can be proved: floor((b - sigma) / w).
+
+    b = |n| - 203: the widest message of a proof of knowledge, which every contribution and every mask comes with.
+    """
+    return (provable_bits(key_bits) - sigma) // (comparison_width + 1)
 
 
 def _complaints(policy: Policy) -> list[tuple[bool, str]]:
@@ -347,5 +351,6 @@ def _check_capacity(where: str, policy: Policy, key_bits: int) -> None:
     capacity = slot_capacity(key_bits, comparison_bits(policy), policy.security_sigma)
     if len(policy.tiers) > capacity:
         raise UsageError(
-            f"{where} has {len(policy.tiers)} tiers, and a {key_bits}-bit key has room for {capacity}; use fewer."
+            f"{where} has {len(policy.tiers)} tiers, and under a {key_bits}-bit key a mask can be proved for "
+            f"{capacity}; use fewer."
         )

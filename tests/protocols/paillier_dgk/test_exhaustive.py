@@ -93,5 +93,5 @@ def test_every_pair_of_authorities_can_compare() -> None:
 def test_masks_cover_their_whole_range() -> None:
     shape = layout(1, 1)
     bench = toy_bench()
-    drawn = {masks.prepare_mask(bench.encryptor, shape, bench.randomness).consume() for _ in range(3000)}
+    drawn = {masks.prepare_mask(bench.encryptor, shape, "a", bench.randomness).consume() for _ in range(3000)}
     assert drawn == set(range(1 << shape.mask_bits))

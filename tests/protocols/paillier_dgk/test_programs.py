@@ -47,7 +47,7 @@ def test_predicted_cost_is_the_measured_cost(score_bits: int, slots: int, box: i
         network=network,
         seal=lambda _output: bytes(box),
     )
-    cost = predicted_cost(bits, score_bits, slots, sealed_share_bytes=box)
+    cost = predicted_cost(bits, score_bits, slots, sigma=6, sealed_share_bytes=box)
     one, two = network.accounts["authority-1"], network.accounts["authority-2"]
     assert (one.bytes_sent, two.bytes_sent) == (cost.bytes_1, cost.bytes_2)
     assert (one.bytes_received, two.bytes_received) == (cost.bytes_2, cost.bytes_1)

@@ -106,7 +106,7 @@ def test_an_independent_hash_finds_the_transcripts(name: str) -> None:
     )
     assert size == (2 * n.bit_length() + 7) // 8
     step = b"privcredit paillier-dgk step"
-    value = digest(step, value, b"mask announcement", messages[0]["ciphertext"])
+    value = digest(step, value, b"mask announcement", messages[0]["ciphertext"], messages[0]["proof"])
     assert value == messages[0]["transcript"]
     value = digest(step, value, b"opening share", messages[1]["partial"], messages[1]["proof"])
     assert value == messages[1]["transcript"]
@@ -115,6 +115,45 @@ def test_an_independent_hash_finds_the_transcripts(name: str) -> None:
     value = digest(step, value, b"blinded differences", *(fields(slot) for slot in messages[3]["slots"]))
     assert value.hex() == vector["output"]["transcript"]
     assert digest(step, value, b"sealed share", messages[3]["sealed_share"]) == messages[3]["transcript"]
+
+
+def residue(n: int, domain: bytes) -> int:
+    """Hash to Z_n, as `paillier/spec.md` 0 says."""
+    length = (n.bit_length() + 7) // 8
+    prefix = fields([b"privcredit v1", b"expand", domain, n.to_bytes(length, "big")])
+    blocks = (hashlib.sha512(prefix + i.to_bytes(8, "big")).digest() for i in range(length // 64 + 2))
+    return int.from_bytes(b"".join(blocks)[: length + 32], "big") % n
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_an_independent_verifier_accepts_the_proof_of_the_mask(name: str) -> None:
+    """`paillier/spec.md` 6.3 with the context of 2.1, by Python's integers."""
+    vector = VECTORS[name]
+    n, given = int(vector["keys"]["n"], 16), vector["session"]
+    length, slots = (n.bit_length() + 7) // 8, len(given["thresholds"])
+    width = (given["score_bits"] + 1) * slots + given["sigma"]
+    announcement = msgspec.msgpack.decode(bytes.fromhex(vector["messages"][0]["data"]))
+    ciphertext, proof = announcement["ciphertext"], announcement["proof"]
+    assert proof.hex() == vector["mask_proof"]
+    randomiser = max((n.bit_length() + 1) // 2, 128)
+    numbers = []
+    for size in (2, length, 16, *((bits + 193 + 7) // 8 for bits in (width, randomiser, randomiser))):
+        numbers.append(int.from_bytes(proof[:size], "big"))
+        proof = proof[size:]
+    b, commitment, e, z_m, z_r, z_t = numbers
+    assert (b, proof) == (width, b"")
+    hs = pow(-(residue(n, b"privcredit paillier base") ** 2) % n, n, n**2)
+    base, blinder = (residue(n, b"privcredit integer commitment " + letter) ** 2 % n for letter in (b"G", b"H"))
+    a = (1 + z_m * n) * pow(hs, z_r, n**2) * pow(int.from_bytes(ciphertext, "big"), -e, n**2) % n**2
+    d = pow(base, z_m, n) * pow(blinder, z_t, n) * pow(commitment, -e, n) % n
+    fingerprint = digest(b"privcredit paillier key", n.to_bytes(length, "big"))
+    packing = fields([number.to_bytes(16, "big") for number in (given["score_bits"], slots, width)])
+    maker = given["names"][0].encode()
+    context = digest(b"privcredit paillier-dgk mask proof", b"paillier-dgk/1", fingerprint, packing, maker)
+    hashed = [b"privcredit v1", b"challenge", b"privcredit plaintext knowledge", fingerprint, context]
+    hashed += [b.to_bytes(2, "big"), ciphertext, commitment.to_bytes(length, "big")]
+    hashed += [a.to_bytes(len(ciphertext), "big"), d.to_bytes(length, "big")]
+    assert hashlib.sha512(fields(hashed)).digest()[:16] == e.to_bytes(16, "big")
 
 
 def test_a_rerun_gives_the_same_output_bits_from_other_messages() -> None:

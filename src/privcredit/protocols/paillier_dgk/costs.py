@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from privcredit.crypto.packing import DEFAULT_SIGMA
 from privcredit.protocols.paillier_dgk.messages import (
     BlindedDifferences,
     EncryptedBits,
@@ -23,6 +24,12 @@ HASH_BYTES: Final = 32
 CHALLENGE_BYTES: Final = 16
 RESPONSE_SURPLUS_BITS: Final = 258
 """A response is below 2^(2 |n| + 258): the exponent's 2 |n| + 1 bits, 256 bits of mask, one carry."""
+
+WIDTH_BYTES: Final = 2
+MASK_RESPONSE_SURPLUS_BITS: Final = 193
+"""A response of the proof of knowledge: what it hides, 128 bits of challenge, 64 of slack, one carry."""
+
+MINIMUM_RANDOMISER_BITS: Final = 128
 
 FIX_STRING: Final = 32
 FIX_ARRAY: Final = 16
@@ -46,22 +53,40 @@ class PredictedCost:
 
 
 def predicted_cost(
-    bits: int, score_bits: int, slots: int, *, dgk_bits: int | None = None, sealed_share_bytes: int = 0
+    bits: int,
+    score_bits: int,
+    slots: int,
+    *,
+    sigma: int = DEFAULT_SIGMA,
+    dgk_bits: int | None = None,
+    sealed_share_bytes: int = 0,
 ) -> PredictedCost:
     """Return the exact cost of comparing `slots` scores of `score_bits` bits at a Paillier modulus of `bits` bits.
 
-    dgk_bits: size of the DGK modulus, the same if not given. sealed_share_bytes: length of evaluator 1's sealed output
-    share, which rides in its last message. Nothing else enters: no size depends on a score, a mask or an answer.
+    sigma: statistical parameter of the mask. dgk_bits: size of the DGK modulus, the same if not given.
+    sealed_share_bytes: length of evaluator 1's sealed output share, which rides in its last message. Nothing else
+    enters: no size depends on a score, a mask or an answer.
     """
     ciphertext, dgk, width = bytes_of(2 * bits), bytes_of(dgk_bits or bits), score_bits + 1
     response = bytes_of(2 * bits + RESPONSE_SURPLUS_BITS)
-    announcement = _message(MaskAnnouncement, ciphertext=_binary(ciphertext))
+    announcement = _message(
+        MaskAnnouncement,
+        ciphertext=_binary(ciphertext),
+        proof=_binary(mask_proof_bytes(bits, width * slots + sigma)),
+    )
     opening = _message(OpeningShare, partial=_binary(ciphertext), proof=_binary(CHALLENGE_BYTES + response))
     encrypted = _message(EncryptedBits, slots=_slots(slots, width, dgk))
     blinded = _message(
         BlindedDifferences, slots=_slots(slots, width + 1, dgk), sealed_share=_binary(sealed_share_bytes)
     )
     return PredictedCost(announcement + opening + blinded, encrypted)
+
+
+def mask_proof_bytes(bits: int, mask_bits: int) -> int:
+    """Return the length of the proof of knowledge for a mask of `mask_bits` bits (`paillier/spec.md` 6.2)."""
+    randomiser = max((bits + 1) // 2, MINIMUM_RANDOMISER_BITS)
+    responses = bytes_of(mask_bits + MASK_RESPONSE_SURPLUS_BITS) + 2 * bytes_of(randomiser + MASK_RESPONSE_SURPLUS_BITS)
+    return WIDTH_BYTES + bytes_of(bits) + CHALLENGE_BYTES + responses
 
 
 def bytes_of(bits: int) -> int:

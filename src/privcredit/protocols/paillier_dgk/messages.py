@@ -22,6 +22,9 @@ MAX_CIPHERTEXT_BYTES: Final = 2048
 MAX_PROOF_BYTES: Final = 8192
 """A share proof is an exponent of two moduli and 384 bits, and at most three commitments."""
 
+MAX_MASK_PROOF_BYTES: Final = 4096
+"""A proof of knowledge is a commitment and three responses, together below three and a half moduli."""
+
 Hash = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 CiphertextBytes = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_CIPHERTEXT_BYTES)]
 Slots = tuple[tuple[CiphertextBytes, ...], ...]
@@ -29,9 +32,13 @@ Slots = tuple[tuple[CiphertextBytes, ...], ...]
 
 
 class MaskAnnouncement(Message, frozen=True, kw_only=True, tag=f"{PROTOCOL}/mask-announcement"):
-    """Evaluator 1 to evaluator 2: `[[R]]`, fresh, so that both open the very same sum."""
+    """Evaluator 1 to evaluator 2: `[[R]]`, fresh, so that both open the very same sum.
+
+    proof: that evaluator 1 knows R; else it could take other parties' contributions out of the sum, unseen.
+    """
 
     ciphertext: CiphertextBytes
+    proof: Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_MASK_PROOF_BYTES)]
     transcript: Hash
 
 

@@ -1,5 +1,6 @@
 """Opening the masked sum towards evaluator 2: both evaluators' halves of spec.md section 2.2."""
 
+from collections.abc import Callable
 from concurrent.futures import Executor
 
 from privcredit.crypto.paillier import Ciphertext, InvalidCiphertextError
@@ -38,25 +39,30 @@ def open_towards_2(
     return OpeningShare(partial=exported, proof=proven, transcript=transcript.extend("opening share", exported, proven))
 
 
-def read_masked_sum(session: ComparisonSession, product: Ciphertext, data: bytes, step: str) -> Ciphertext:
-    """Return the product times the announced `[[R]]`; raises InvalidProofError naming evaluator 1 (W1)."""
+def read_mask(session: ComparisonSession, data: bytes, step: str) -> Ciphertext:
+    """Return the announced `[[R]]`; raises InvalidProofError naming evaluator 1 (W1)."""
     try:
-        return product + session.threshold_key.key.ciphertext(data)
+        return session.threshold_key.key.ciphertext(data)
     except InvalidCiphertextError as error:
         raise InvalidProofError(session.evaluator_1.name, step, str(error)) from error
 
 
 def prepare_opening(
-    key_share: KeyShare, masked: Ciphertext, executor: Executor | None
+    key_share: KeyShare, masked: Ciphertext, check_mask: Callable[[], None], executor: Executor | None
 ) -> tuple[PartialDecryption, PreparedCiphertext]:
     """Return evaluator 2's own partial decryption, and powers that make the peer's proof quick to verify.
 
-    executor: a thread pool that takes one of the two exponentiations.
+    check_mask: verifies the proof of the mask; what it raises is raised, so nothing is opened under a mask without one.
+    executor: a thread pool that takes the check and one of the two exponentiations. All of it is done while evaluator 1
+    computes its own two, so the check, a tenth of one, delays nobody.
     """
     if executor is None:
+        check_mask()
         return partial_decrypt(key_share, masked), prepare_verification(masked)
-    beside = executor.submit(prepare_verification, masked)
-    return partial_decrypt(key_share, masked), beside.result()
+    prepared, checked = executor.submit(prepare_verification, masked), executor.submit(check_mask)
+    own = partial_decrypt(key_share, masked)
+    checked.result()
+    return own, prepared.result()
 
 
 def verify_and_combine(

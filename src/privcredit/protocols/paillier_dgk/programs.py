@@ -5,17 +5,18 @@ Evaluator 1 makes the mask R and never sees the opened sum; evaluator 2 opens th
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from typing import Final
 
 from privcredit.channels.interface import Channel
 from privcredit.crypto.dgk import DgkCiphertext, DgkEncryptor
 from privcredit.crypto.dgk_keys import DgkPrivateKey
-from privcredit.crypto.paillier import Ciphertext
+from privcredit.crypto.paillier import Ciphertext, Encryptor
 from privcredit.crypto.randomness import Randomness
 from privcredit.crypto.share_proof import ShareProver, ShareVerifier
 from privcredit.crypto.threshold import KeyShare
 from privcredit.errors import UsageError
-from privcredit.protocols.paillier_dgk.masks import Mask
+from privcredit.protocols.paillier_dgk.masks import Mask, mask_context, verify_mask
 from privcredit.protocols.paillier_dgk.messages import (
     MAX_SEALED_SHARE_BYTES,
     BlindedDifferences,
@@ -28,7 +29,7 @@ from privcredit.protocols.paillier_dgk.opening import (
     open_towards_2,
     opening_context,
     prepare_opening,
-    read_masked_sum,
+    read_mask,
     verify_and_combine,
 )
 from privcredit.protocols.paillier_dgk.session import (
@@ -82,8 +83,8 @@ async def compare_as_evaluator_1(
     """
     peer = session.evaluator_2.name
     shares = _checked_bits(fixed_shares, session.layout.slots)
-    if mask.layout != session.layout:
-        raise UsageError("The mask was prepared for another layout than the session's; prepare one for this layout.")
+    if mask.context != mask_context(session.threshold_key.key, session.layout, session.evaluator_1.name):
+        raise UsageError("The mask was prepared for another layout, key or authority than the session's; prepare one.")
     transcript = session.begin(product, peer_dgk.key)
 
     # 1. Use up the mask, then announce it.
@@ -127,13 +128,15 @@ async def compare_as_evaluator_2(
     dgk_private: DgkPrivateKey,
     own_dgk: DgkEncryptor,
     *,
+    encryptor: Encryptor,
     executor: Executor | None = None,
 ) -> ComparisonOutcome:
     """Compare every slot of `product` with its threshold, as the one who sees the masked sum.
 
     product: the sum, recomputed by this authority. key_share: used here and never released, nor is what it opens.
     verifier: of the session's threshold key. dgk_private, own_dgk: this authority's DGK key and its encryptor, the pool
-    filled offline. executor: a thread pool that takes one of two exponentiations while the peer computes.
+    filled offline. encryptor: under the session's Paillier key; its tables verify the proof of the mask. executor: a
+    thread pool that takes that proof and one of two exponentiations while the peer computes.
 
     Learns the masked sum, which is within 2^-sigma of independent of it, and its own uniform output bits. Raises
     UsageError for wrong arguments, PeerError naming evaluator 1, UnavailableError from the channel.
@@ -141,16 +144,21 @@ async def compare_as_evaluator_2(
     peer = session.evaluator_1.name
     if key_share.index != session.evaluator_2.index:
         raise UsageError("This authority's key share has another index than the session's evaluator 2.")
+    if encryptor.key != session.threshold_key.key:
+        raise UsageError("The encryptor is under another key than the session's; use the federation's key.")
     transcript = session.begin(product, own_dgk.key)
 
     # 1. Receive the mask and form the same masked sum.
     announced = await channel.receive(peer, MaskAnnouncement)
-    expect(transcript.extend("mask announcement", announced.ciphertext), announced.transcript, peer, READ_MASK)
-    masked = read_masked_sum(session, product, announced.ciphertext, READ_MASK)
+    expected = transcript.extend("mask announcement", announced.ciphertext, announced.proof)
+    expect(expected, announced.transcript, peer, READ_MASK)
+    mask = read_mask(session, announced.ciphertext, READ_MASK)
+    masked = product + mask
 
-    # 2. Open it: decrypt the own part and prepare while the peer computes, then verify the peer's part.
+    # 2. Open it: verify the mask, decrypt the own part, prepare while the peer computes; then verify the peer's part.
     context = opening_context(session, transcript)
-    own = prepare_opening(key_share, masked, executor)
+    check_mask = partial(verify_mask, encryptor, mask, announced.proof, session.layout, peer)
+    own = prepare_opening(key_share, masked, check_mask, executor)
     opening = await channel.receive(peer, OpeningShare)
     expect(transcript.extend("opening share", opening.partial, opening.proof), opening.transcript, peer, READ_OPENING)
     opened = verify_and_combine(session, opening, context, masked, own, verifier)
@@ -177,7 +185,8 @@ async def compare_as_evaluator_2(
 
 def _announce(transcript: Transcript, mask: Mask) -> MaskAnnouncement:
     data = mask.ciphertext.to_bytes()
-    return MaskAnnouncement(ciphertext=data, transcript=transcript.extend("mask announcement", data))
+    extended = transcript.extend("mask announcement", data, mask.proof)
+    return MaskAnnouncement(ciphertext=data, proof=mask.proof, transcript=extended)
 
 
 def _read(

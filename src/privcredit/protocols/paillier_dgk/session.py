@@ -6,6 +6,7 @@ from typing import Final
 
 from privcredit.channels.interface import Address, Kept
 from privcredit.crypto.dgk import DgkPublicKey
+from privcredit.crypto.knowledge import check_width
 from privcredit.crypto.packing import Layout
 from privcredit.crypto.paillier import Ciphertext
 from privcredit.crypto.threshold import INDICES, ThresholdKey
@@ -62,6 +63,7 @@ class ComparisonSession:
             raise UsageError(f"A threshold lies outside 0 to 2^{self.layout.score_bits}; lint the policy.")
         if self.layout.key_bits > self.threshold_key.key.bits:
             raise UsageError("The packing was made for a longer key than the one that opens it; make it again.")
+        check_width(self.threshold_key.key, self.layout.mask_bits)
 
     @property
     def address_1(self) -> "Address[ForEvaluator1]":
