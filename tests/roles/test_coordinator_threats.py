@@ -221,7 +221,7 @@ def test_c5_repeated_failure_locks_the_question_and_the_next_index_is_free(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(session_channel, "RECEIVE_SECONDS", 0.2)
-        patch.setattr(programs, "read_masked_sum", broken)
+        patch.setattr(programs, "read_mask", broken)
         submission = submission_of(town)
         states = [submit(town, submission) for _ in range(3)]
     assert states[0] == "failed"
@@ -240,7 +240,7 @@ def broken(*_: object) -> None:
 def test_c5_no_third_run_is_ever_ordered(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session_channel, "RECEIVE_SECONDS", 0.2)
     monkeypatch.setattr(town.coordinator._links, "probe", lambda _: True)
-    monkeypatch.setattr(programs, "read_masked_sum", unavailable)
+    monkeypatch.setattr(programs, "read_mask", unavailable)
     submission = submission_of(town)
     for _ in range(3):
         submit(town, submission)

@@ -25,6 +25,7 @@ from privcredit.protocols.eligibility.messages import (
     EvaluationOrder,
     EvaluationResult,
     OutputShare,
+    Receipt,
     Request,
 )
 from privcredit.protocols.eligibility.steps import open_output_share, sign_contribution, sign_request, terms_of
@@ -174,6 +175,13 @@ def answer_of(result: EvaluationResult) -> int:
     """What the verifier would read: the XOR of both opened shares."""
     first, second = (read_share(result, name) for name, _ in result.shares)
     return first.bits[0] ^ second.bits[0]
+
+
+def opened_shares(receipt: Receipt) -> list[OutputShare]:
+    return [
+        open_output_share(one.share, one.authority, party_keys(one.authority).signing.public_bytes)
+        for one in receipt.shares
+    ]
 
 
 def pin_at(town: Town, name: str, order: EvaluationOrder) -> Pin | None:
