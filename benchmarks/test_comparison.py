@@ -4,9 +4,10 @@ Both sides here have one holder of the Paillier key and one other party (TNO's t
 16-bit scores, DGK moduli as long as the Paillier modulus, and no transport: TNO's steps are called as its README does,
 with the re-randomisations of its programs; ours include encoding, decoding and checking every ciphertext. TNO runs at
 its default of 160-bit subgroups, ours at 256 bits, which favours TNO. TNO's result is encrypted, so its decryption
-counts. TNO compares two encrypted numbers, ours one with a public threshold, as the main job does.
+counts. TNO compares two encrypted numbers, ours one with a public threshold, as the main job does. Neither side proves
+anything: our mask comes without its proof of knowledge.
 
-The last group is the production program: two of three authorities, share proofs made and verified.
+The last group is the production program: two of three authorities, proofs of mask and share made and verified.
 """
 
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from privcredit.channels.in_process import InProcessNetwork
 from privcredit.crypto.ceremony import deal_from_primes
 from privcredit.crypto.dgk_keys import DgkPrivateKey
 from privcredit.crypto.packing import Layout
-from privcredit.crypto.paillier import Ciphertext, Encryptor, PrivateKey
+from privcredit.crypto.paillier import Ciphertext, Encryptor, FreshCiphertext, PrivateKey
 from privcredit.crypto.randomness import SystemRandomness, bits
 from privcredit.crypto.share_proof import ShareProver, ShareVerifier
 from privcredit.protocols.paillier_dgk import (
@@ -64,6 +65,9 @@ PEER_ABSENT = (
 
 ROUNDS = 15
 
+PlainMask = tuple[int, FreshCiphertext]
+"""R and `[[R]]`."""
+
 
 @dataclass
 class Ours:
@@ -77,26 +81,35 @@ class Ours:
         self.encryptor = Encryptor(self.paillier.key, RANDOMNESS)
         self.own_dgk, self.peer_dgk = self.dgk.encryptor(RANDOMNESS), self.dgk.public.encryptor(RANDOMNESS)
 
-    def prepare(self) -> Mask:
-        """Make everything that does not depend on the score."""
+    def refill(self) -> None:
+        """Make the DGK randomisers of one comparison."""
         self.own_dgk.refill(self.layout.compare_bits)
         self.peer_dgk.refill(self.layout.compare_bits + 1)
-        return prepare_mask(self.encryptor, self.layout, RANDOMNESS)
+
+    def mask(self) -> PlainMask:
+        """Make a mask without proof."""
+        value = self.layout.draw_mask(RANDOMNESS)
+        return value, self.encryptor.encrypt(value)
+
+    def prepare(self) -> PlainMask:
+        """Make everything that does not depend on the score."""
+        self.refill()
+        return self.mask()
 
     def forget(self) -> None:
         """Leave nothing prepared."""
         self.own_dgk._pool.clear()
         self.peer_dgk._pool.clear()
 
-    def compare(self, score: Ciphertext, mask: Mask | None = None) -> int:
+    def compare(self, score: Ciphertext, mask: PlainMask | None = None) -> int:
         """Return [S >= T] for an encrypted S, both parties' work one after the other."""
         width = self.layout.compare_bits
-        mask = mask or prepare_mask(self.encryptor, self.layout, RANDOMNESS)
-        announced = self.paillier.key.ciphertext(mask.ciphertext.to_bytes())
+        value, ciphertext = mask or self.mask()
+        announced = self.paillier.key.ciphertext(ciphertext.to_bytes())
         [seen] = opened_operands(self.layout, self.paillier.decrypt(score + announced))
         sent = encode_slots([encrypt_bits(self.own_dgk, seen)])
         [encrypted] = read_slots(self.dgk.public, sent, count=1, width=width, culprit="2", step="benchmark")
-        [own], output = threshold_operands(self.layout, mask.consume(), [THRESHOLD]), bits(RANDOMNESS, 1)
+        [own], output = threshold_operands(self.layout, value, [THRESHOLD]), bits(RANDOMNESS, 1)
         [delta] = choose_deltas([own], [output])
         back = encode_slots([blind_differences(encrypted, own, delta, self.peer_dgk, RANDOMNESS)])
         [values] = read_slots(self.dgk.public, back, count=1, width=width + 1, culprit="1", step="benchmark")
@@ -257,7 +270,8 @@ def test_programs(benchmark: BenchmarkFixture, size: int) -> None:
 
     def prepare() -> tuple[tuple[Mask], dict[str, Any]]:
         prover.refill(1)
-        return (side.prepare(),), {}
+        side.refill()
+        return (prepare_mask(side.encryptor, side.layout, "1", RANDOMNESS),), {}
 
     def compare(mask: Mask) -> int:
         network = InProcessNetwork()
@@ -273,7 +287,9 @@ def test_programs(benchmark: BenchmarkFixture, size: int) -> None:
             randomness=RANDOMNESS,
             on_mask_consumed=lambda _identifier: None,
         )
-        second = compare_as_evaluator_2(network.channel("2"), session, product, share, verifier, side.dgk, side.own_dgk)
+        second = compare_as_evaluator_2(
+            network.channel("2"), session, product, share, verifier, side.dgk, side.own_dgk, encryptor=side.encryptor
+        )
         one, two = network.run({"1": first, "2": second}).values()
         return one.shares.bits[0] ^ two.shares.bits[0]
 

@@ -6,14 +6,18 @@ Each file is one scenario. The keys are toy keys (but for one file) and public: 
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from privcredit.crypto.packing import Layout
+from privcredit.crypto.paillier import Encryptor
+from privcredit.crypto.transcript import int_bytes
 from privcredit.errors import UnavailableError
 from privcredit.messages.codec import decode, encode
+from privcredit.protocols.paillier_dgk.masks import prove_mask
 from privcredit.protocols.paillier_dgk.messages import (
     BlindedDifferences,
     EncryptedBits,
@@ -187,6 +191,19 @@ def shifted_partial(message: Any, base: dict[str, Any]) -> bytes:
     return (int.from_bytes(message.partial, "big") * (1 + n) % (n * n)).to_bytes(len(message.partial), "big")
 
 
+def without_contribution(message: Any, base: dict[str, Any], points: int) -> bytes:
+    key = read_parts(base).product.key
+    contribution = Encryptor(key, SeededRandomness("contribution")).encrypt(points)
+    return int_bytes((key.ciphertext(message.ciphertext) + contribution * -1).value, key.ciphertext_bytes)
+
+
+def made_by(maker: str, message: Any, base: dict[str, Any], wider: int = 0) -> Any:
+    parts, randomness = read_parts(base), SeededRandomness(maker)
+    shape = replace(parts.session.layout, sigma=parts.session.layout.sigma + wider)
+    mask = prove_mask(Encryptor(parts.product.key, randomness), shape, maker, 1234, randomness)
+    return msgspec.structs.replace(message, ciphertext=mask.ciphertext.to_bytes(), proof=mask.proof)
+
+
 def with_last(message: Any, ciphertext: bytes) -> tuple[tuple[bytes, ...], ...]:
     return ((*message.slots[0][:-1], ciphertext), *message.slots[1:])
 
@@ -259,6 +276,36 @@ def rejections() -> dict[str, dict[str, Any]]:
             0,
             replacing(ciphertext=lambda m, _: m.ciphertext[1:]),
             "read mask announcement",
+        ),
+        "mask-without-a-contribution": (
+            "[[R]] also takes a contribution of 5 out of the sum; the proof is that of [[R]] without it.",
+            0,
+            replacing(ciphertext=lambda m, b: without_contribution(m, b, 5)),
+            "verify plaintext knowledge",
+        ),
+        "mask-proof-changed": (
+            "The last bit of the last response is flipped.",
+            0,
+            replacing(proof=lambda m, _: m.proof[:-1] + bytes([m.proof[-1] ^ 1])),
+            "verify plaintext knowledge",
+        ),
+        "mask-proof-out-of-range": (
+            "The three responses are all ones, above their bounds; refused before any exponentiation.",
+            0,
+            replacing(proof=lambda m, _: m.proof[:26] + b"\xff" * (len(m.proof) - 26)),
+            "verify plaintext knowledge",
+        ),
+        "mask-proof-of-another-authority": (
+            "A mask and its proof that authority-3 made.",
+            0,
+            lambda m, b: made_by("authority-3", m, b),
+            "verify plaintext knowledge",
+        ),
+        "mask-proof-of-another-width": (
+            "The proof is for a mask one bit wider than the session's.",
+            0,
+            lambda m, b: made_by(NAMES[0], m, b, wider=1),
+            "verify plaintext knowledge",
         ),
         "partial-times-1-plus-n": (
             "The partial decryption is shifted by a known amount; only the proof shows it.",

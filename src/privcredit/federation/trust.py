@@ -148,7 +148,10 @@ def _dishonest(registry: TrustedRegistry) -> Iterator[Power]:
         coalitions=alone,
         conduct="dishonest",
         can="Choose another threshold than the policy's for a question that it takes part in.",
-        limit="One comparison for each evaluation of a subject: one output share per nullifier, ever.",
+        limit=(
+            "One comparison for each evaluation of a subject: one output share per nullifier, ever. It stays one of "
+            "the sum over all holders: the mask's proof excludes that a holder's contribution is taken out."
+        ),
     )
     yield Power(
         who="the authority that opens the masked sum (evaluator 2; the role rotates)",
