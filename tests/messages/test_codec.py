@@ -170,7 +170,7 @@ def test_w6_a_packed_message_that_ends_early_is_refused() -> None:
 
 
 def test_w6_another_spelling_of_the_same_message_is_refused() -> None:
-    """Whatever would not encode to the very same bytes: another order, wide integers, keys twice, a default left out."""
+    """Whatever would not encode to the same bytes: another order, wide integers, keys twice, a default left out."""
     plain = msgspec.to_builtins(GOOD, builtin_types=(bytes,))
     reordered = {name: plain[name] for name in reversed(plain)}
     refuse(msgspec.msgpack.encode(reordered))
