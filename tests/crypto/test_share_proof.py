@@ -287,7 +287,7 @@ def test_w2_altered_proof(change: Any) -> None:
 def test_w5_response_out_of_bounds_before_any_power(response: int, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("powmod_public", "powmod_secret"):
         monkeypatch.setattr(share_proof, name, never)
-    monkeypatch.setattr(share_proof.Comb, "power", never)
+    monkeypatch.setattr(share_proof.FixedBase, "power", never)
     with pytest.raises(InvalidProofError, match="out of range"):
         verify_share(KEY, C, PARTIAL, ShareProof(PROOF.challenge, response), CONTEXT, CULPRIT)
 

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from gmpy2 import mpz
 
+from privcredit.crypto.integers import powmod_public
 from privcredit.errors import UsageError
 
 MAX_WINDOW = 12
@@ -85,9 +86,7 @@ def _shifted(base: mpz, modulus: mpz, span: int, count: int) -> list[mpz]:
     """Return base^(2^(span i)) for i below `count`."""
     bases = [base]
     while len(bases) < count:
-        for _ in range(span):
-            base = base * base % modulus
-        bases.append(base)
+        bases.append(powmod_public(bases[-1], 1 << span, modulus))
     return bases
 
 
