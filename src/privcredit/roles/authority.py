@@ -209,7 +209,7 @@ class Authority:
         return result
 
     def _persist(self, checked: CheckedOrder, share_bits: tuple[int, ...], run: bytes, released: bytes | None) -> None:
-        """Before anything leaves: the share, the run that it belongs to, the bytes that will be sent.
+        """Before anything leaves: the share, the run that it belongs to, the bytes that will be sent (4.4).
 
         A run that a rerun has replaced meanwhile stores and sends nothing, or one authority would release two shares.
         """
@@ -230,7 +230,7 @@ class Authority:
     # --- output shares -----------------------------------------------------------------------------------------------
 
     def _answer_again(self, checked: CheckedOrder, pin: Pin) -> EvaluationResult:
-        """The very same bytes to the first asker; the same share, re-signed, for a new request of the same use.
+        """The very same bytes to the first asker; the same share, re-signed, for a new request of the same use (4.5).
 
         Whoever is not one of the nullifier's evaluators names them.
         """

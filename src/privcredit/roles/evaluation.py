@@ -1,4 +1,4 @@
-"""Which two authorities compare, and which two after a failure."""
+"""Which two authorities compare, and which two after a failure (`protocols/eligibility/spec.md`, 3.5 and 4.6)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

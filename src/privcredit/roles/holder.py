@@ -1,4 +1,4 @@
-"""A holder: keeps raw data, checks every consent itself, contributes one encrypted partial score.
+"""A holder: keeps raw data, checks every consent itself, contributes one encrypted partial score (spec 3.4).
 
 From outside, unknown, opted-out and known subjects look alike: the same checks, the same query in the holder's
 database, a fresh ciphertext of the same size. What anyone can see (request, header, policy) is refused with its reason;
@@ -83,7 +83,7 @@ class Holder:
             raise
 
     def _check(self, message: ContributionRequest) -> Policy:
-        """Check what anyone can see, so everyone may know why it is refused."""
+        """Check what anyone can see, so everyone may know why it is refused (spec 3.4.1)."""
         header, now = message.header, self._clock()
         policy = self._registry.policy(header.policy_hash)
         verifier = self._registry.party(header.verifier, "verifier")
@@ -95,7 +95,7 @@ class Holder:
         return policy
 
     def _decide(self, message: ContributionRequest, policy: Policy) -> ContributionReply:
-        """Check what only this holder can see; the coordinator does not learn what is wrong with it."""
+        """Check what only this holder can see; the coordinator does not learn what is wrong with it (3.4.2)."""
         header = message.header
         try:
             consent = open_consent(message.consent, self._keys.sealing, header, policy.budget_group, self._keys.name)
@@ -104,7 +104,7 @@ class Holder:
             raise KeptReasonError(error) from error
 
     def _issue(self, header: QueryHeader, policy: Policy, consent: Consent) -> ContributionReply:
-        """Decide, compute and store in one transaction: an opt-out is either before all of it or after."""
+        """Decide, compute and store in one transaction: an opt-out is either before all of it or after (3.4.3)."""
         with self._store.transaction() as records:
             if not records.use_request(header.request_id, header.query_id, header.expires):
                 raise RefusedError("replayed", "This request was used for another presentation; make a new request.")

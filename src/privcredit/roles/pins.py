@@ -1,4 +1,6 @@
-"""An authority's book of nullifiers: one contribution set each, one output share each, at most one rerun.
+"""An authority's book of nullifiers (`protocols/eligibility/spec.md`, section 4).
+
+One contribution set each, one output share each, at most one rerun.
 
 All decisions fall inside one write transaction, so they hold under any race and across crashes.
 """
@@ -107,13 +109,13 @@ class PinBook:
         self._links.close(run.session)
 
     def _first_share(self, claim: Claim, randomness: Randomness) -> bytes | None:
-        """Evaluator 1's output share is drawn once per nullifier, before any run, so a rerun releases the same."""
+        """Evaluator 1's output share is drawn once per nullifier, before any run, so a rerun releases the same (4.3)."""
         if claim.notice.evaluator_1 != self._name:
             return None
         return bytes(bits(randomness, 1) for _ in range(claim.tiers))
 
     def _is_answered(self, pin: Pin, notice: PinNotice) -> bool:
-        """Evaluator 2's released result is final. Evaluator 1 may rerun once, for a new evaluator 2.
+        """Evaluator 2's released result is final (4.5). Evaluator 1 may rerun once, for a new evaluator 2.
 
         A pin of the two other authorities redirects the order to them, unless it orders the rerun with us.
         """
@@ -139,7 +141,7 @@ class PinBook:
     # --- telling the third authority ---------------------------------------------------------------------------------
 
     def tell_third(self, notice: PinNotice) -> None:
-        """All three authorities are told before anything is opened; one that cannot listen is told when it is back.
+        """All three authorities are told before anything is opened (3.7); one that cannot listen is told when it is back.
 
         Raises RefusedError if the third knows the nullifier as someone else's. Its other troubles are its own: they
         must not stop the two that work.
@@ -203,7 +205,7 @@ class PinBook:
             records.start_attempt(pin.nullifier, notice.attempt, notice.evaluator_1, notice.evaluator_2)
 
     def _is_replaced_by(self, pin: Pin, notice: PinNotice) -> bool:
-        """Tell whether the other two began the rerun without this authority, which has nothing to give out."""
+        """Tell whether the other two began the rerun without this authority, which has nothing to give out (4.7)."""
         without_us = self._name not in {notice.evaluator_1, notice.evaluator_2}
         idle = pin.released is None and pin.nullifier not in self._runs
         return notice.attempt > pin.attempt and without_us and idle

@@ -129,7 +129,7 @@ class Verifier:
     def _remember(self, request: Request, submission: QuerySubmission) -> StoredQuestion:
         """Return the question, stored before it is sent.
 
-        Nothing is answered from this verifier's own memory of a nullifier: only holders can check whose it is.
+        Nothing is answered from this verifier's own memory of a nullifier: only holders can check whose it is (3.3).
         """
         with self._store.transaction() as records:
             known = records.question(request.request_id)
@@ -178,7 +178,7 @@ class Verifier:
         return answer
 
     def _open(self, request: Request, header: QueryHeader, status: QueryStatus) -> Answer:
-        """Open both shares. They must belong to the very presentation that was handed in, not only to its request."""
+        """Open both shares. They must belong to the very presentation that was handed in, not only to its request (3.10)."""
         shares = tuple(
             NamedShare(authority=sender, share=_text(self._keys.sealing.open(box, sender), sender))
             for sender, box in status.shares

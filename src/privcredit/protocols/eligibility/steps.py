@@ -62,12 +62,12 @@ def _open_signed(jws: str, kind: type[M], signer: str, key: bytes, typ: str, ste
 
 
 def sign_request(request: Request, key: SigningKey) -> str:
-    """Sign a request. Who runs it: the verifier."""
+    """Sign a request (3.1). Who runs it: the verifier."""
     return sign_jws(key, request.verifier, REQUEST_TYPE, encode_json(request))
 
 
 def open_request(jws: str, verifier: str, verifier_key: bytes) -> Request:
-    """Return the verified request. Raises InvalidProofError or PeerError naming the verifier."""
+    """Return the verified request (1.1, 3.4.1). Raises InvalidProofError or PeerError naming the verifier."""
     request = _open_signed(jws, Request, verifier, verifier_key, REQUEST_TYPE, "open request")
     if request.verifier != verifier or request.version != PROTOCOL_VERSION:
         raise PeerError(verifier, "open request", "the request names another verifier or protocol version")
@@ -75,7 +75,7 @@ def open_request(jws: str, verifier: str, verifier_key: bytes) -> Request:
 
 
 def check_request(request: Request, hashed_policy: bytes, policy: Policy, now: int) -> None:
-    """Refuse a request that the policy does not allow at this time."""
+    """Refuse a request that the policy does not allow at this time (3.4.1)."""
     if request.scheme != policy.scheme or request.policy_hash != hashed_policy:
         raise RefusedError("wrong-policy", "The request is for another policy.")
     if request.verifier not in policy.verifiers:
@@ -95,7 +95,7 @@ def _check_request_times(request: Request, policy: Policy, now: int) -> None:
 
 
 def check_answers(header: QueryHeader, request: Request) -> None:
-    """Refuse a header that answers another request than this one; `consent.check_header` does the rest."""
+    """Refuse a header that answers another request than this one (3.4.1); `consent.check_header` does the rest."""
     if (header.request_id, header.verifier) != (request.request_id, request.verifier):
         raise RefusedError("wrong-request", "The presentation belongs to another request.")
     if header.policy_hash != request.policy_hash:
@@ -108,7 +108,7 @@ def check_answers(header: QueryHeader, request: Request) -> None:
 
 
 def knowledge_context(holder: str, header: QueryHeader, origin_query: bytes, origin_point: bytes) -> bytes:
-    """Return what a contribution's proof of plaintext knowledge is bound to (threats H2, W4)."""
+    """Return what a contribution's proof of plaintext knowledge is bound to (3.4.3; threats H2, W4)."""
     return digest(
         "contribution",
         header.scheme.encode(),
@@ -131,7 +131,7 @@ def encrypt_contribution(
     value: int,
     randomness: Randomness,
 ) -> tuple[bytes, bytes]:
-    """Return (ciphertext, proof of knowledge) of a holder's value, repeated in every tier's slot.
+    """Return (ciphertext, proof of knowledge) of a holder's value, repeated in every tier's slot (3.4.3).
 
     Who runs it: a holder. The same work for every value, so neither size nor time tells it.
     """
@@ -143,7 +143,7 @@ def encrypt_contribution(
 
 
 def sign_contribution(contribution: Contribution, key: SigningKey) -> str:
-    """Sign a contribution. Who runs it: the holder."""
+    """Sign a contribution (3.4.4). Who runs it: the holder."""
     return sign_jws(key, contribution.holder, CONTRIBUTION_TYPE, encode_json(contribution))
 
 
@@ -163,7 +163,7 @@ def check_contributions(
     encryptor: Encryptor,
     holder_keys: Mapping[str, bytes],
 ) -> ContributionSet:
-    """Verify that `signed` are exactly the policy's holders' contributions to this query, and aggregate them.
+    """Verify that `signed` are exactly the policy's holders' contributions to this query, and aggregate them (3.6).
 
     Who runs it: every evaluator, on its own. Raises RefusedError when the set is not exactly right (threats C1, C3,
     H5) and InvalidProofError naming the holder whose signature, ciphertext or proof fails.
@@ -218,13 +218,13 @@ def _check_knowledge(contribution: Contribution, ciphertext: Ciphertext, policy:
 
 
 def set_digest(contributions: Sequence[Contribution]) -> bytes:
-    """Return what a nullifier is pinned to: exactly these ciphertexts of exactly these holders."""
+    """Return what a nullifier is pinned to: exactly these ciphertexts of exactly these holders (3.6)."""
     fields = [field for item in contributions for field in (item.holder.encode(), item.ciphertext)]
     return digest("contribution set", *fields)
 
 
 def check_fresh(contributions: ContributionSet, policy: Policy, now: int) -> None:
-    """Refuse contributions too old to be opened for the first time: this bounds how long one outlives an opt-out."""
+    """Refuse contributions too old to be opened for the first time (4.1): this bounds how long one outlives an opt-out."""
     if contributions.oldest + policy.contribution_seconds < now:
         raise RefusedError("contribution-expired", "A contribution is too old to be opened; consent anew.")
 
@@ -233,7 +233,7 @@ def check_fresh(contributions: ContributionSet, policy: Policy, now: int) -> Non
 
 
 def session_context(header: QueryHeader, attempt: int, evaluator_1: str, evaluator_2: str) -> bytes:
-    """Return the digest that names one run of the comparison; every proof and envelope in it is bound to it.
+    """Return the digest that names one run of the comparison (3.8); every proof and envelope in it is bound to it.
 
     The header's digest covers scheme, policy, key, verifier, query id, nullifier, epoch and expiry.
     """
@@ -242,12 +242,12 @@ def session_context(header: QueryHeader, attempt: int, evaluator_1: str, evaluat
 
 
 def sign_output_share(share: OutputShare, key: SigningKey) -> str:
-    """Sign an output share. Who runs it: an evaluator, before sealing it to the verifier."""
+    """Sign an output share (3.9). Who runs it: an evaluator, before sealing it to the verifier."""
     return sign_jws(key, share.sender, OUTPUT_SHARE_TYPE, encode_json(share))
 
 
 def open_output_share(jws: str, sender: str, key: bytes) -> OutputShare:
-    """Return a verified output share. Raises InvalidProofError naming the authority."""
+    """Return a verified output share (3.10). Raises InvalidProofError or PeerError naming the authority."""
     share = _open_signed(jws, OutputShare, sender, key, OUTPUT_SHARE_TYPE, "open output share")
     if share.sender != sender or sender not in {share.evaluator_1, share.evaluator_2}:
         raise PeerError(sender, "open output share", "the share names another sender or pair of evaluators")
@@ -255,7 +255,7 @@ def open_output_share(jws: str, sender: str, key: bytes) -> OutputShare:
 
 
 def combine_output_shares(first: OutputShare, second: OutputShare, request: Request, policy: Policy) -> tuple[int, ...]:
-    """Return the answer's bits, one a tier, from both evaluators' shares of one run (threat V5)."""
+    """Return the answer's bits, one a tier, from both evaluators' shares of one run (3.10; threat V5)."""
     if first.sender == second.sender:
         raise PeerError(first.sender, "combine output shares", "both shares come from the same authority")
     for share in (first, second):
