@@ -108,7 +108,9 @@ def test_n1_a_clock_ten_minutes_behind_still_accepts(ca: CaMaterial, bank: tuple
 
 
 @pytest.mark.parametrize(
-    ("moment", "sentence"), [(NOW + 31 * DAY, "expired on .* have a new one"), (NOW - DAY, "only from .* clock")]
+    ("moment", "sentence"),
+    [(NOW + 31 * DAY, "expired on .* have a new one"), (NOW - DAY, "only from .* clock")],
+    ids=["expired", "early"],
 )
 def test_n2_dates_are_checked(ca: CaMaterial, bank: tuple[bytes, bytes], moment: int, sentence: str) -> None:
     with pytest.raises(UsageError, match=f"certificate of bank .*{sentence}"):

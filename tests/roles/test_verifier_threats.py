@@ -223,7 +223,9 @@ def test_w4_a_presentation_for_another_request_or_verifier_is_refused(town: Town
 
 
 @pytest.mark.parametrize(
-    "box", [b"", b"garbage", bytes(200), seal(party_keys("shop").sealing.public, b"\xff\xfe no share")]
+    "box",
+    [b"", b"garbage", bytes(200), seal(party_keys("shop").sealing.public, b"\xff\xfe no share")],
+    ids=["empty", "garbage", "zeros", "no text"],
 )
 def test_w1_boxes_with_something_else_are_a_peers_fault(town: Town, box: bytes) -> None:
     """An answered status whose boxes hold anything but two signed shares."""

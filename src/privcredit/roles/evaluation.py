@@ -103,7 +103,7 @@ class Panel:
 
 
 def _outward(error: PrivcreditError) -> PrivcreditError:
-    """Only a real refusal is final for the asker."""
-    if isinstance(error, RefusedError) and error.reason in {ATTEMPT_USED, NOT_READY, OTHER_NEEDED}:
-        return UnavailableError(TOO_FEW)
-    return error
+    """Only a real refusal or a fault is final for the asker; of the rest it hears what it can do, not who is where."""
+    if isinstance(error, RefusedError) and error.reason not in {ATTEMPT_USED, NOT_READY, OTHER_NEEDED}:
+        return error
+    return error if isinstance(error, PeerError) else UnavailableError(TOO_FEW)
