@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench bench-peers lock format setup clean
+.PHONY: demo test check bench lock format setup clean
 
 setup: $(VENV)/.ready
 
@@ -26,9 +26,15 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup
+bench: $(VENV)/.peers
+	mkdir -p benchmarks/results
 	$(BIN)/pytest benchmarks --benchmark-enable --benchmark-only --benchmark-json=benchmarks/results/latest.json
-	$(BIN)/python benchmarks/report.py benchmarks/results/latest.json
+	$(BIN)/python benchmarks/report.py benchmarks/results/latest.json --out benchmarks/results/latest.md
+
+# What we are measured beside; nothing else needs it.
+$(VENV)/.peers: $(VENV)/.ready requirements-peers.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-peers.lock
+	touch $@
 
 format: setup
 	$(BIN)/ruff format src tests benchmarks
@@ -38,6 +44,8 @@ format: setup
 lock: setup
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-annotate --no-header --group dev pyproject.toml -o requirements-dev.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-annotate --no-header --group peers -c requirements-dev.lock pyproject.toml -o requirements-peers.lock
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
