@@ -257,6 +257,11 @@ def make_document(policies: tuple[Policy, ...]) -> RegistryDocument:
     )
 
 
+@cache
+def default_registry() -> TrustedRegistry:
+    return make_registry(make_policy())
+
+
 def make_registry(*policies: Policy) -> TrustedRegistry:
     document = make_document(policies or (make_policy(),))
     return open_registry(sign_registry(document, REGISTRY_KEY), REGISTRY_KEY.public_bytes)
@@ -271,7 +276,7 @@ class Town:
     def __init__(self, directory: Path, *policies: Policy, urls: Callable[[str], str] | None = None) -> None:
         self.directory = directory
         self.urls = urls
-        self.registry = make_registry(*policies)
+        self.registry = make_registry(*policies) if policies else default_registry()
         self.scorecard = parse_toml(SCORECARD, "test")
         self.time = Time()
         self.randomness = SeededRandomness("town")

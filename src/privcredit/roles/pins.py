@@ -109,7 +109,7 @@ class PinBook:
         self._links.close(run.session)
 
     def _first_share(self, claim: Claim, randomness: Randomness) -> bytes | None:
-        """Evaluator 1's output share is drawn once per nullifier, before any run, so a rerun releases the same (4.3)."""
+        """Evaluator 1's output share is drawn once, before any run, so a rerun releases the same (4.3)."""
         if claim.notice.evaluator_1 != self._name:
             return None
         return bytes(bits(randomness, 1) for _ in range(claim.tiers))
@@ -141,7 +141,7 @@ class PinBook:
     # --- telling the third authority ---------------------------------------------------------------------------------
 
     def tell_third(self, notice: PinNotice) -> None:
-        """All three authorities are told before anything is opened (3.7); one that cannot listen is told when it is back.
+        """All three are told before anything is opened (3.7); one that cannot listen is told when it is back.
 
         Raises RefusedError if the third knows the nullifier as someone else's. Its other troubles are its own: they
         must not stop the two that work.

@@ -178,7 +178,7 @@ class Verifier:
         return answer
 
     def _open(self, request: Request, header: QueryHeader, status: QueryStatus) -> Answer:
-        """Open both shares. They must belong to the very presentation that was handed in, not only to its request (3.10)."""
+        """Open both shares. They must belong to the very presentation handed in, not only to its request (3.10)."""
         shares = tuple(
             NamedShare(authority=sender, share=_text(self._keys.sealing.open(box, sender), sender))
             for sender, box in status.shares

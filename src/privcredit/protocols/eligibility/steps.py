@@ -224,7 +224,7 @@ def set_digest(contributions: Sequence[Contribution]) -> bytes:
 
 
 def check_fresh(contributions: ContributionSet, policy: Policy, now: int) -> None:
-    """Refuse contributions too old to be opened for the first time (4.1): this bounds how long one outlives an opt-out."""
+    """Refuse contributions too old to be opened for the first time (4.1): how long they outlive an opt-out."""
     if contributions.oldest + policy.contribution_seconds < now:
         raise RefusedError("contribution-expired", "A contribution is too old to be opened; consent anew.")
 
